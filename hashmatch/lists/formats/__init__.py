@@ -1,0 +1,193 @@
+"""Formats of hash lists: one reader per file, one registry.
+
+A format is known by its content. Where more than one reader claims a file, its suffix may settle it; otherwise that is
+an error that names them all, never a guess.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePath
+from types import MappingProxyType, TracebackType
+
+from hashmatch.errors import FormatAmbiguousError, FormatUnknownError, RecordError, UsageError, shorten
+from hashmatch.lists.entry import Entry
+from hashmatch.lists.formats import csv_generic, hashdeep, icse, jsonl, pdq, sums
+from hashmatch.lists.formats.source import Head, Input, Limits, Progress, ReadOptions
+
+__all__ = [
+    "FORMATS",
+    "Format",
+    "Head",
+    "Input",
+    "Limits",
+    "Progress",
+    "ReadOptions",
+    "Reading",
+    "detect",
+    "open_entries",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One format of hash lists.
+
+    Attributes:
+        name: the name for ``--from`` and reports.
+        title: what people call it.
+        detect: whether a file that begins like this is of the format. Never raises.
+        read: the records of an input: an entry, or the error that says what is wrong with the record. Errors after
+            which the rest of the file is not usable are raised.
+        suffixes: suffixes of file names, lower case, that settle between several formats that claim a file.
+        general: gives way to any other format that claims the file.
+    """
+
+    name: str
+    title: str
+    detect: Callable[[Head], bool]
+    read: Callable[[Input, ReadOptions], Iterator[Entry | RecordError]]
+    suffixes: tuple[str, ...] = ()
+    general: bool = False
+
+
+def _sums(algorithm: str) -> Format:
+    name = f"{algorithm}sum"
+    return Format(
+        name,
+        f"{name} (GNU, BSD or bare digests)",
+        partial(sums.detect, algorithm=algorithm),
+        partial(sums.read, algorithm=algorithm),
+        (f".{algorithm}", f".{name}"),
+    )
+
+
+#: Name -> format. Detection asks all of them.
+FORMATS: Mapping[str, Format] = MappingProxyType(
+    {
+        format_.name: format_
+        for format_ in (
+            Format("icse", "INTERPOL ICSE export", icse.detect, icse.read),
+            Format("hashdeep", "hashdeep", hashdeep.detect, hashdeep.read),
+            Format("pdq", "PDQ text", pdq.detect, pdq.read, (".pdq",)),
+            _sums("md5"),
+            _sums("sha1"),
+            _sums("sha256"),
+            _sums("sha512"),
+            Format("jsonl", "JSON Lines", jsonl.detect, jsonl.read, (".jsonl", ".ndjson"), general=True),
+            Format("csv", "CSV with a header", csv_generic.detect, csv_generic.read, (".csv", ".tsv"), general=True),
+        )
+    }
+)
+
+#: First bytes of what people hand over instead of a list -> what it is.
+_FOREIGN = {
+    b"\x1f\x8b": "is compressed with gzip; unpack it first",
+    b"PK\x03\x04": "is a ZIP archive or a spreadsheet; unpack it, or save it as CSV",
+    b"SQLite format 3\0": "is an SQLite database",
+    b"\xff\xd8\xff": "is a JPEG image; lists hold hashes, never images",
+    b"\x89PNG\r\n": "is a PNG image; lists hold hashes, never images",
+    b"%PDF": "is a PDF document",
+}
+
+
+def detect(source: Input, from_format: str | None = None) -> Format:
+    """The format of an input.
+
+    Raises:
+        UsageError: ``from_format`` is not the name of a format.
+        FormatUnknownError: no reader claims the file.
+        FormatAmbiguousError: several readers claim the file, and its suffix does not settle it.
+        InputError: the file fails while it is read.
+    """
+    return _detect(source, from_format)[0]
+
+
+def _detect(source: Input, from_format: str | None) -> tuple[Format, bool]:
+    """The format, and whether it is settled by more than the content."""
+    if from_format is not None:
+        try:
+            return FORMATS[from_format], True
+        except KeyError:
+            raise UsageError(f"unknown format {shorten(from_format)}; hashmatch reads {', '.join(FORMATS)}") from None
+    head = source.head()
+    claims = [] if head.is_binary else [known for known in FORMATS.values() if known.detect(head)]
+    claims = [known for known in claims if not known.general] or claims
+    suffix = PurePath(source.path).suffix.lower()
+    by_suffix = [known for known in claims if suffix in known.suffixes]
+    if len(by_suffix) == 1:
+        return by_suffix[0], True
+    if len(claims) == 1:
+        return claims[0], False
+    shown = "standard input" if source.path == "-" else shorten(source.path, 200)
+    if claims:
+        raise FormatAmbiguousError(
+            f"{shown} could be {' or '.join(f'{known.title} ({known.name})' for known in claims)}; "
+            f"say which with {' or '.join(f'--from {known.name}' for known in claims)}"
+        )
+    foreign = next((what for magic, what in _FOREIGN.items() if head.raw.startswith(magic)), None)
+    found = foreign or ("is binary" if head.is_binary else "begins like no format that hashmatch knows")
+    raise FormatUnknownError(
+        f"{shown} {found}; tried {', '.join(FORMATS)}; if it is one of these, say so with --from FORMAT"
+    )
+
+
+class Reading:
+    """The records of one input, read once.
+
+    Iteration gives an `Entry` for every record, or the `RecordError` that says what is wrong with it (with path, line
+    and ordinal): whether that stops the run is for the caller to decide. An error after which the rest of the file is
+    not usable is raised.
+
+    Attributes:
+        format: the format that was detected or named.
+        input: the input: bytes read, SHA-256 (complete after iteration, or after ``input.finish()``).
+    """
+
+    def __init__(self, source: Input, format_: Format, options: ReadOptions) -> None:
+        self.format = format_
+        self.input = source
+        self._entries = format_.read(source, options)
+
+    def __iter__(self) -> Iterator[Entry | RecordError]:
+        """The reader's own iterator: nothing stands between it and the caller."""
+        return self._entries
+
+    def __enter__(self) -> Reading:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the input."""
+        self.input.close()
+
+
+def open_entries(
+    path: str | Path,
+    from_format: str | None = None,
+    *,
+    limits: Limits | None = None,
+    progress: Progress | None = None,
+) -> Reading:
+    """Open a hash list of any known format ("-" is standard input) and detect which one it is.
+
+    Raises:
+        UsageError: ``from_format`` is not the name of a format.
+        InputNotFoundError: no such file, a folder, or no permission.
+        FormatUnknownError: no reader claims the file.
+        FormatAmbiguousError: several readers claim the file.
+        InputError: the file is empty or fails while it is read.
+    """
+    source = Input(path, limits=limits, progress=progress)
+    try:
+        format_, settled = _detect(source, from_format)
+        return Reading(source, format_, ReadOptions(source.limits, settled))
+    except BaseException:
+        source.close()
+        raise

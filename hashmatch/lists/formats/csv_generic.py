@@ -1,0 +1,158 @@
+"""Generic CSV: a header that names at least one algorithm; ``,``, ``;``, tab or ``|`` between the cells.
+
+=====================  ========================================================================================
+column                 meaning
+=====================  ========================================================================================
+``md5``, ``pdq``, ...  a hash, in hexadecimal; ``photodna`` and ``lace`` also in base64, ``photodna`` as decimals
+``id``                 the entry's reference
+``category``           the category's code; ``category_scheme`` says in which scheme
+``media_type``         image, video or other
+``size``               bytes of the file
+``pdq_quality``        0 to 100; also called ``quality``
+anything else          kept as metadata, as text
+=====================  ========================================================================================
+
+Names of columns count whatever their case.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+
+from hashmatch.errors import RecordError
+from hashmatch.lists.entry import Entry
+from hashmatch.lists.formats.cells import (
+    algorithm_of,
+    check_reference,
+    check_text,
+    media_type,
+    parse_hash,
+    percentage,
+    whole_number,
+)
+from hashmatch.lists.formats.delimited import Records, fit, header_columns
+from hashmatch.lists.formats.fields import entry_of, role_of
+from hashmatch.lists.formats.source import Head, Input, Limits, ReadOptions
+
+__all__ = ["DELIMITERS", "detect", "read"]
+
+#: In the order in which ties are settled.
+DELIMITERS = (",", ";", "\t", "|")
+
+
+def detect(head: Head) -> bool:
+    """Whether the first line is a header that names an algorithm."""
+    return bool(head.lines) and delimiter_of(head.lines[0]) is not None
+
+
+def delimiter_of(header: str) -> str | None:
+    """The delimiter under which ``header`` names most algorithms, then most columns; None where it names none."""
+    best: tuple[int, int] = (0, 0)
+    chosen = None
+    for delimiter in DELIMITERS:
+        try:
+            names = next(csv.reader([header], delimiter=delimiter, strict=True), [])
+        except csv.Error:
+            continue
+        found = sum(algorithm_of(name) is not None for name in names)
+        if found and (found, len(names)) > best:
+            best, chosen = (found, len(names)), delimiter
+    return chosen
+
+
+def read(source: Input, options: ReadOptions) -> Iterator[Entry | RecordError]:
+    """The entries of a CSV file.
+
+    Raises:
+        RecordError: the header is damaged, or the rest of the file is not usable.
+        InputError: the file fails while it is read.
+    """
+    first = source.head().lines
+    delimiter = delimiter_of(first[0]) if first else None
+    if delimiter is None:
+        raise RecordError(
+            "found no header that names an algorithm; expected columns such as id, md5, sha1, pdq", path=source.path
+        )
+    records = Records(source, delimiter)
+    line, cells = records.header()
+    row_of = _Row(header_columns(cells, line, source.path), line, source.path, options.limits)
+    count = 0
+    while (taken := records.next_block()) is not None:
+        for line, row in records.split(*taken):
+            count += 1
+            try:
+                if isinstance(row, RecordError):
+                    raise row
+                yield row_of.entry(row)
+            except RecordError as error:
+                error.path, error.line, error.record = source.path, line, count
+                yield error
+
+
+class _Row:
+    """What the header says about the rows."""
+
+    def __init__(self, names: list[str], line: int, path: str, limits: Limits) -> None:
+        while names and not names[-1]:
+            names = names[:-1]
+        self._width = len(names)
+        self._max_string = limits.max_string
+        self._hashes: list[tuple[int, str, str]] = []
+        self._texts: list[tuple[int, str]] = []
+        self._roles: dict[str, tuple[int, str]] = {}
+        algorithms: dict[str, str] = {}
+        exact = {name.lower() for name in names}
+        for place, name in enumerate(names):
+            algorithm, role = algorithm_of(name), role_of(name)
+            if not name:
+                raise RecordError(f"found no name for column {place + 1}; expected one", path=path, line=line)
+            if algorithm is not None:
+                if algorithm in algorithms:
+                    raise RecordError(
+                        f"found {algorithm} in the columns {algorithms[algorithm]!r} and {name!r}; expected it once",
+                        path=path,
+                        line=line,
+                    )
+                algorithms[algorithm] = name
+                self._hashes.append((place, algorithm, name))
+            elif role is None or (role == "quality" and name.lower() != "pdq_quality" and "pdq_quality" in exact):
+                self._texts.append((place, check_text(name, name, limits.max_string)))
+            else:
+                self._roles[role] = (place, name)
+
+    def _cell(self, cells: list[str], role: str) -> tuple[str, str]:
+        place, name = self._roles.get(role, (-1, ""))
+        return ("" if place < 0 else cells[place]), name
+
+    def entry(self, cells: list[str]) -> Entry:
+        """The entry of one record.
+
+        Raises:
+            RecordError: the record is malformed.
+        """
+        cells = fit(cells, self._width)
+        cap = self._max_string
+        hashes: dict[str, bytes] = {}
+        for place, algorithm, name in self._hashes:
+            if text := cells[place].strip():
+                try:
+                    hashes[algorithm] = parse_hash(algorithm, text)
+                except RecordError as error:
+                    error.field = name
+                    raise
+        code, scheme, ref = (
+            check_reference(*self._cell(cells, role), cap) for role in ("category", "category_scheme", "id")
+        )
+        size, size_name = self._cell(cells, "size")
+        quality, quality_name = self._cell(cells, "quality")
+        return entry_of(
+            hashes,
+            ref=ref,
+            category=code.strip(),
+            scheme=scheme.strip(),
+            media_type=media_type(*self._cell(cells, "media_type")),
+            size=whole_number(size, size_name) if size.strip() else None,
+            quality=percentage(quality, quality_name) if quality.strip() else None,
+            metadata={name: check_text(cells[place], name, cap) for place, name in self._texts if cells[place]},
+        )

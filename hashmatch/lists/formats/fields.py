@@ -1,0 +1,68 @@
+"""From named fields to an entry: what generic CSV and JSON Lines have in common.
+
+A column is known by its name, whatever the case: an algorithm, or one of the names below. Everything else is metadata.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hashmatch.errors import RecordError
+from hashmatch.lists.entry import Entry, canonical_json
+from hashmatch.lists.formats.cells import NO_HASH, drop_empty
+
+__all__ = ["KNOWN", "entry_of", "role_of"]
+
+#: Column, lower case -> what it is in an entry. ``quality`` is another name of ``pdq_quality``.
+KNOWN: Mapping[str, str] = {
+    "id": "id",
+    "category": "category",
+    "category_scheme": "category_scheme",
+    "media_type": "media_type",
+    "size": "size",
+    "pdq_quality": "quality",
+    "quality": "quality",
+}
+
+
+def role_of(column: str) -> str | None:
+    """What a column that is no hash is in an entry, or None for metadata."""
+    return KNOWN.get(column.strip().lower())
+
+
+def entry_of(
+    hashes: dict[str, bytes],
+    *,
+    ref: str = "",
+    category: str = "",
+    scheme: str = "",
+    media_type: str = "",
+    size: int | None = None,
+    quality: int | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> Entry:
+    """The entry of one record; digests of the empty file are dropped from ``hashes`` and counted.
+
+    A category without a scheme has the scheme "".
+
+    Raises:
+        RecordError: there is no hash, or the metadata has no JSON form.
+    """
+    if not hashes:
+        raise RecordError(NO_HASH)
+    dropped = drop_empty(hashes)
+    try:
+        text = canonical_json(metadata) if metadata else ""
+    except (ValueError, RecursionError) as error:
+        raise RecordError(f"found metadata that has no JSON form ({error}); expected plain JSON values") from None
+    entry = Entry.make(
+        ref,
+        hashes,
+        quality=None if quality is None else {"pdq": quality},
+        category=(scheme, category) if category else None,
+        media_type=media_type,
+        size=size,
+        dropped=dropped,
+    )
+    return entry._replace(metadata=text) if text else entry

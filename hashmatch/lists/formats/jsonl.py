@@ -1,0 +1,214 @@
+"""JSON Lines: one object a line, with the fields of generic CSV, whatever their case.
+
+Hashes stand among the fields or in an object ``hashes``; a ``photodna`` hash may also be a list of 144 numbers. A PDQ
+quality may stand in ``quality`` or ``pdq_quality``, or in an object ``quality`` under ``pdq``. Every other field is
+kept as metadata, whatever its value.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+from hashmatch.errors import HashTextError, RecordError, shorten
+from hashmatch.lists.entry import Entry
+from hashmatch.lists.formats.cells import (
+    algorithm_of,
+    check_reference,
+    check_text,
+    int_list_hash,
+    media_type,
+    parse_hash,
+    percentage,
+    whole_number,
+)
+from hashmatch.lists.formats.fields import entry_of, role_of
+from hashmatch.lists.formats.source import Head, Input, Limits, ReadOptions
+
+__all__ = ["detect", "read"]
+
+
+def detect(head: Head) -> bool:
+    """Whether the first line is an object with a hash."""
+    if not head.lines or not head.lines[0].lstrip().startswith("{"):
+        return False
+    try:
+        found = json.loads(head.lines[0])
+    except (ValueError, RecursionError):
+        return False
+    nested = [value for key, value in found.items() if key.lower() == "hashes" and isinstance(value, dict)]
+    return any(algorithm_of(key) is not None for fields in (found, *nested) for key in fields)
+
+
+def read(source: Input, options: ReadOptions) -> Iterator[Entry | RecordError]:
+    """The entries of a JSON Lines file.
+
+    Raises:
+        RecordError: the rest of the file is not usable.
+        InputError: the file fails while it is read.
+    """
+    decoder = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_constant, parse_float=_finite, strict=True)
+    count = 0
+    for line in source.lines():
+        if not line.strip(" \t"):
+            continue
+        count += 1
+        try:
+            yield _entry(_fields(line, decoder, options.limits), options.limits)
+        except RecordError as error:
+            error.path, error.line, error.record = source.path, source.line_number, count
+            yield error
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise RecordError(f"found the key {shorten(twice)} twice; expected every key once")
+    return fields
+
+
+def _constant(text: str) -> NoReturn:
+    raise RecordError(f"found {text}, which is not JSON; expected a finite number")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise RecordError(f"found the number {shorten(text)}, which is out of range; expected a finite number")
+    return value
+
+
+def _fields(line: str, decoder: json.JSONDecoder, limits: Limits) -> dict[str, Any]:
+    try:
+        found = decoder.decode(line)
+    except json.JSONDecodeError as error:
+        raise RecordError(
+            f"found {shorten(line)}, which is not JSON ({error.msg} at column {error.colno:,}); expected an object"
+        ) from None
+    except RecursionError:
+        raise _too_deep(limits) from None
+    except ValueError as error:  # an integer of more digits than Python converts
+        raise RecordError(f"found a number that is too long ({error}); expected plain JSON") from None
+    if not isinstance(found, dict):
+        raise RecordError(f"found {shorten(line)}; expected a JSON object")
+    # Few lines need the walk: the characters and the depth that it looks for leave traces in the line.
+    if "\\" in line or len(line) > limits.max_string or line.count("{") + line.count("[") > limits.max_json_depth:
+        _walk(found, limits, 1, None)
+    return found
+
+
+def _too_deep(limits: Limits) -> RecordError:
+    cap = limits.max_json_depth
+    return RecordError(f"found values nested more than {cap} levels deep; expected at most {cap} levels")
+
+
+def _walk(value: Any, limits: Limits, level: int, field: str | None) -> None:
+    """Refuse what is nested too deep, and text that is too long or holds what text may not hold."""
+    if isinstance(value, str):
+        _check_text(value, limits, field)
+        return
+    if not isinstance(value, dict | list):
+        return
+    if level > limits.max_json_depth:
+        raise _too_deep(limits)
+    if isinstance(value, list):
+        for item in value:
+            _walk(item, limits, level + 1, field)
+        return
+    for key, item in value.items():
+        _check_text(key, limits, field)
+        _walk(item, limits, level + 1, field if field is not None else key)
+
+
+def _check_text(text: str, limits: Limits, field: str | None) -> None:
+    name = "key" if field is None else field
+    check_text(text, name, limits.max_string)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise RecordError(
+            f"found half of a surrogate pair in {shorten(text)}; expected whole characters",
+            field=name.encode("utf-8", "backslashreplace").decode(),
+        ) from None
+
+
+class _Record:
+    """What has been gathered of one record."""
+
+    def __init__(self) -> None:
+        self.hashes: dict[str, bytes] = {}
+        self.roles: dict[str, tuple[str, Any]] = {}
+        self.metadata: dict[str, Any] = {}
+
+    def take_hash(self, algorithm: str, key: str, value: Any) -> None:
+        if value is None or value == "":
+            return
+        if algorithm in self.hashes:
+            raise HashTextError(f"found {algorithm} more than once; expected it once", field=key)
+        try:
+            if isinstance(value, str):
+                self.hashes[algorithm] = parse_hash(algorithm, value)
+            elif algorithm == "photodna" and isinstance(value, list) and all(type(n) is int for n in value):
+                self.hashes[algorithm] = int_list_hash(algorithm, value)
+            else:
+                raise HashTextError(f"found {shorten(json.dumps(value))}; expected text")
+        except RecordError as error:
+            error.field = key
+            raise
+
+    def take_nested(self, key: str, value: dict[str, Any]) -> None:
+        left = {}
+        for name, text in value.items():
+            algorithm = algorithm_of(name)
+            if algorithm is None:
+                left[name] = text
+            else:
+                self.take_hash(algorithm, f"{key}.{name}", text)
+        if left:
+            self.metadata[key] = left
+
+    def take_role(self, role: str, key: str, value: Any) -> None:
+        if role == "quality" and isinstance(value, dict) and set(value) <= {"pdq"}:
+            value = value.get("pdq")
+        if value is None:
+            return
+        if role in self.roles:
+            raise RecordError(f"found it as {self.roles[role][0]!r} too; expected it once", field=key)
+        self.roles[role] = (key, value)
+
+    def text(self, role: str, limits: Limits) -> str:
+        key, value = self.roles.get(role, ("", ""))
+        # An identifier may be written as a number; True and 1.5 are none.
+        if type(value) is int:
+            value = str(value)
+        if not isinstance(value, str):
+            raise RecordError(f"found {shorten(json.dumps(value))}; expected text or a whole number", field=key)
+        return check_reference(value, key, limits.max_string)
+
+
+def _entry(fields: dict[str, Any], limits: Limits) -> Entry:
+    record = _Record()
+    for key, value in fields.items():
+        if (algorithm := algorithm_of(key)) is not None:
+            record.take_hash(algorithm, key, value)
+        elif (role := role_of(key)) is not None:
+            record.take_role(role, key, value)
+        elif key.lower() == "hashes" and isinstance(value, dict):
+            record.take_nested(key, value)
+        else:
+            record.metadata[key] = value
+    size, quality = (record.text(role, limits).strip() for role in ("size", "quality"))
+    return entry_of(
+        record.hashes,
+        ref=record.text("id", limits),
+        category=record.text("category", limits).strip(),
+        scheme=record.text("category_scheme", limits).strip(),
+        media_type=media_type(record.text("media_type", limits), "media_type"),
+        size=whole_number(size, "size") if size else None,
+        quality=percentage(quality, "quality") if quality else None,
+        metadata=record.metadata,
+    )

@@ -1,0 +1,342 @@
+"""The input layer under every reader: bytes in, checked lines out.
+
+A file is read once, in blocks. On the way every byte goes into a SHA-256, so that a report can name exactly what was
+read. Readers get either lines of text or, where speed matters, blocks of whole lines as UTF-8 bytes; both come from the
+same place, so encoding, line ends and limits are the same for all.
+"""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import os
+import stat
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO
+
+from hashmatch.errors import InputError, InputNotFoundError, RecordError, shorten
+
+__all__ = ["Head", "Input", "Limits", "Progress", "ReadOptions", "line_ends"]
+
+#: Called after every block with (bytes read so far, bytes in all or None where that is not known).
+Progress = Callable[[int, "int | None"], None]
+
+#: Bytes read at once: a block and what is made of it should stay in a core's second-level cache (measured: 256 KiB is a
+#: fifth faster than 1 MiB).
+_BLOCK = 1 << 18
+_HEAD = 1 << 16
+_UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a reader accepts at most. Everything is inclusive.
+
+    Attributes:
+        max_line_bytes: bytes of one line, and of one CSV record over all its lines.
+        max_json_depth: levels of arrays and objects inside one another; a line's own object is level 1.
+        max_string: characters of one text value.
+    """
+
+    max_line_bytes: int = 16 << 20
+    max_json_depth: int = 32
+    max_string: int = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """What a reader is told besides the input.
+
+    Attributes:
+        limits: caps on what is accepted.
+        settled: the format was named by the user or by the file's suffix, not inferred from the content alone.
+    """
+
+    limits: Limits = field(default_factory=Limits)
+    settled: bool = False
+
+
+@dataclass(frozen=True)
+class Head:
+    """The beginning of an input, for detection.
+
+    Attributes:
+        path: the path as given.
+        raw: the first bytes, undecoded.
+        complete: whether ``raw`` is the whole file.
+    """
+
+    path: str
+    raw: bytes
+    complete: bool
+
+    @cached_property
+    def text(self) -> str:
+        """``raw`` as text, without a BOM and with bad bytes replaced (the reader reports those with their line)."""
+        for bom, encoding in _UTF16.items():
+            if self.raw.startswith(bom):
+                return self.raw[2:].decode(encoding, "replace")
+        return self.raw.decode("utf-8-sig", "replace")
+
+    @cached_property
+    def is_binary(self) -> bool:
+        """Whether control characters among the first 512 characters say that this is no text."""
+        return any(c < " " and c not in "\t\n\r\f\x1b" for c in self.text[:512])
+
+    @cached_property
+    def lines(self) -> tuple[str, ...]:
+        """The lines that are certainly whole and not blank. None of a binary file."""
+        if self.is_binary:
+            return ()
+        lines = self.text.split("\n")
+        if not self.complete:
+            lines.pop()
+        return tuple(line.removesuffix("\r") for line in lines if line.strip())
+
+    @property
+    def first_line_is_open(self) -> bool:
+        """Whether the file is a single line without a line end, which a truncated file may be."""
+        return self.complete and "\n" not in self.text.lstrip()
+
+
+class Input:
+    """An input file that is read once, from front to back.
+
+    Attributes:
+        path: the path as given; "-" is standard input.
+        limits: caps that `lines` and `blocks` enforce.
+        bytes_read: bytes read so far.
+        bytes_total: size of the file in bytes, or None where it is not known (pipes).
+        sha256: hexadecimal SHA-256 of the whole file once all of it has been read (see `finish`), before that "".
+        line_number: 1-based number of the line that `lines` yielded last; 0 before the first.
+        block_line: 1-based number of the first line of the block that `blocks` yielded last.
+        unterminated: whether the last line that was yielded had no line end, because the file ends there.
+
+    Raises:
+        InputNotFoundError: no such file, a folder, or no permission.
+        InputError: the file is empty or fails while it is read.
+    """
+
+    def __init__(self, path: str | Path, *, limits: Limits | None = None, progress: Progress | None = None) -> None:
+        self.path = str(path)
+        self.limits = limits or Limits()
+        self.bytes_read = 0
+        self.bytes_total: int | None = None
+        self.sha256 = ""
+        self.line_number = 0
+        self.block_line = 1
+        self.unterminated = False
+        self._progress = progress
+        self._hash = hashlib.sha256()
+        self._ahead: list[bytes] = []
+        # A block is never larger than a line may be, so only the line that straddles two blocks can exceed the cap.
+        self._block = max(1, min(_BLOCK, self.limits.max_line_bytes))
+        self._file = self._open()
+        if not self._peek(1):
+            self.close()
+            raise InputError(f"{self._shown} is empty (0 bytes); expected a hash list")
+
+    @property
+    def _shown(self) -> str:
+        return "standard input" if self.path == "-" else shorten(self.path, 200)
+
+    def _open(self) -> BinaryIO:
+        if self.path == "-":
+            if sys.stdin is None:
+                raise InputNotFoundError("standard input is closed; expected a hash list")
+            return sys.stdin.buffer
+        try:
+            file = Path(self.path).open("rb", buffering=0)  # noqa: SIM115 - closed by close()
+        except FileNotFoundError:
+            raise InputNotFoundError(f"{self._shown}: no such file; expected a hash list") from None
+        except IsADirectoryError:
+            raise InputNotFoundError(f"{self._shown} is a folder; expected a hash list, which is a file") from None
+        except PermissionError:
+            raise InputNotFoundError(f"{self._shown}: permission to read it is denied; expected a hash list") from None
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+            reason = getattr(error, "strerror", None) or error
+            raise InputNotFoundError(f"{self._shown} cannot be opened ({reason}); expected a hash list") from error
+        status = _status(file.fileno())
+        if status is not None and stat.S_ISREG(status[0]):
+            self.bytes_total = status[1]
+        return file  # type: ignore[return-value]  # FileIO reads like a BinaryIO
+
+    def __enter__(self) -> Input:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file (never standard input, which is not ours)."""
+        if self.path != "-":
+            self._file.close()
+
+    def head(self, n: int = _HEAD) -> Head:
+        """The first bytes, at least ``n`` where the file has them, without consuming anything."""
+        raw = self._peek(n)
+        return Head(self.path, raw[:n], complete=bool(self.sha256) and len(raw) <= n)
+
+    def _peek(self, n: int) -> bytes:
+        while sum(map(len, self._ahead)) <= n and (block := self._read()):
+            self._ahead.append(block)
+        return b"".join(self._ahead)
+
+    def _read(self) -> bytes:
+        if self.sha256:
+            return b""
+        try:
+            block = self._file.read(self._block) or b""
+        except (OSError, ValueError) as error:  # ValueError: closed in the meantime
+            reason = getattr(error, "strerror", None) or error
+            raise InputError(f"{self._shown}: reading fails after {self.bytes_read:,} bytes ({reason})") from error
+        if block:
+            self._hash.update(block)
+            self.bytes_read += len(block)
+            if self._progress is not None:
+                self._progress(self.bytes_read, self.bytes_total)
+        else:
+            self.sha256 = self._hash.hexdigest()
+        return block
+
+    def finish(self) -> str:
+        """Read what is left without looking at it, and return the SHA-256 of the whole file in hexadecimal.
+
+        Raises:
+            InputError: the file fails while it is read.
+        """
+        self._ahead.clear()
+        while self._read():
+            pass
+        return self.sha256
+
+    def _raw(self) -> Iterator[bytes]:
+        while True:
+            block = self._ahead.pop(0) if self._ahead else self._read()
+            if not block:
+                return
+            yield block
+
+    def _utf8(self) -> Iterator[bytes]:
+        """Raw blocks without a BOM; UTF-16 is recoded, so that everything above deals in UTF-8 alone."""
+        raw = self._peek(4)
+        for bom, encoding in _UTF16.items():
+            if raw.startswith(bom):
+                yield from self._recoded(encoding)
+                return
+        drop = 3 if raw.startswith(codecs.BOM_UTF8) else 0
+        for block in self._raw():
+            taken = min(drop, len(block))
+            drop -= taken
+            yield block[taken:] if taken else block
+
+    def _recoded(self, encoding: str) -> Iterator[bytes]:
+        decoder = codecs.getincrementaldecoder(encoding)()
+        line, drop = 1, 1
+        for block in self._raw_then_end():
+            try:
+                text = decoder.decode(block, final=not block)
+            except UnicodeDecodeError as error:
+                line += error.object[: error.start].decode(encoding, "ignore").count("\n")
+                raise self._fatal(line, f"found bytes that are not {encoding.upper()} ({error.reason})") from None
+            if drop and text:
+                text, drop = text[1:], 0
+            line += text.count("\n")
+            yield text.encode()
+
+    def _raw_then_end(self) -> Iterator[bytes]:
+        yield from self._raw()
+        yield b""
+
+    def _fatal(self, line: int, reason: str) -> RecordError:
+        return RecordError(f"{reason}; expected UTF-8 text", path=self.path, line=line)
+
+    def _too_long(self, line: int) -> RecordError:
+        cap = self.limits.max_line_bytes
+        return RecordError(
+            f"found a line of more than {cap:,} bytes; expected at most {cap:,} bytes a line",
+            path=self.path,
+            line=line,
+        )
+
+    def blocks(self) -> Iterator[bytes]:
+        """Blocks of whole lines: valid UTF-8, line ends are LF alone; only the last may lack its line end.
+
+        `block_line` is the number of a block's first line.
+
+        Raises:
+            RecordError: bytes that are no text, or a line over ``max_line_bytes``. The rest of the file is not usable.
+            InputError: the file fails while it is read.
+        """
+        cap = self.limits.max_line_bytes
+        line = 1
+        rest: list[bytes] = []
+        held = 0
+        for raw in self._utf8():
+            cut = raw.rfind(b"\n") + 1
+            if held + (raw.find(b"\n") if cut else len(raw)) > cap:
+                raise self._too_long(line)
+            if not cut:
+                rest.append(raw)
+                held += len(raw)
+                continue
+            block = self._checked(b"".join((*rest, memoryview(raw)[:cut])), line)
+            rest = [raw[cut:]]
+            held = len(raw) - cut
+            self.block_line = line
+            line += line_ends(block)
+            yield block
+        if held:
+            self.unterminated = True
+            self.block_line = line
+            # A line end that was cut in two: CR without its LF.
+            yield self._checked(b"".join(rest), line).removesuffix(b"\r")
+
+    def _checked(self, block: bytes, line: int) -> bytes:
+        if b"\r" in block:
+            block = block.replace(b"\r\n", b"\n")
+        if not block.isascii():
+            try:
+                block.decode()
+            except UnicodeDecodeError as error:
+                line += block.count(b"\n", 0, error.start)
+                raise self._fatal(line, f"found the byte 0x{block[error.start]:02x}, which is not UTF-8 here") from None
+        return block
+
+    def lines(self) -> Iterator[str]:
+        """The lines without their line ends; `line_number` is the number of the line last yielded.
+
+        Raises:
+            RecordError: bytes that are no text, or a line over ``max_line_bytes``. The rest of the file is not usable.
+            InputError: the file fails while it is read.
+        """
+        for block in self.blocks():
+            # str.splitlines would also split at U+2028 and the like, which stand in names.
+            lines = block.decode().split("\n")
+            if not lines[-1]:
+                lines.pop()
+            self.line_number = self.block_line - 1
+            for line in lines:
+                self.line_number += 1
+                yield line
+
+
+def line_ends(block: bytes) -> int:
+    """How many LF there are. ``bytes.count`` looks at every byte by itself; ``replace`` leaps with memchr."""
+    return len(block) - len(block.replace(b"\n", b""))
+
+
+def _status(descriptor: int) -> tuple[int, int] | None:
+    """(mode, size) of an open file, or None where the system does not say."""
+    try:
+        status = os.fstat(descriptor)
+    except OSError:
+        return None
+    return status.st_mode, status.st_size
