@@ -1,0 +1,99 @@
+"""From bytes or pixels to codes: one module per family of algorithms, one function that computes any of them.
+
+Hashers never see a path and never decode: they take bytes, or pixels that `hashmatch.imaging` decoded. Importing this
+package imports neither Pillow nor imagehash nor scipy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from types import MappingProxyType
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hashmatch import algorithms as registry
+from hashmatch.errors import UnknownAlgorithmError
+from hashmatch.hashers import imagehash_family, pdq
+from hashmatch.hashers.digests import DIGESTS
+
+__all__ = ["PERCEPTUAL", "PixelSource", "check_computed", "compute"]
+
+
+class PixelSource(Protocol):
+    """What a hasher needs of a decoded image; `hashmatch.imaging.Pixels` is one."""
+
+    @property
+    def rgb(self) -> NDArray[np.uint8]:
+        """``uint8[height, width, 3]``, C-contiguous."""
+        ...
+
+    @property
+    def image(self) -> Any:
+        """The picture as an object of Pillow, mode RGB or L."""
+        ...
+
+
+def _pdq(pixels: PixelSource) -> tuple[bytes, int | None]:
+    return pdq.pdq(pixels.rgb)
+
+
+def _family(name: str, pixels: PixelSource) -> tuple[bytes, int | None]:
+    return imagehash_family.compute(name, pixels.image), None
+
+
+#: Name -> function from pixels to (hash, quality or None).
+PERCEPTUAL: Mapping[str, Callable[[PixelSource], tuple[bytes, int | None]]] = MappingProxyType(
+    {"pdq": _pdq} | {name: partial(_family, name) for name in imagehash_family.NAMES}
+)
+
+
+def check_computed(algorithms: Iterable[str]) -> tuple[str, ...]:
+    """Names of ``algorithms`` without duplicates, in registry order.
+
+    Raises:
+        UnknownAlgorithmError: a name that the registry does not hold, or an algorithm that is matched or kept but
+            never computed here.
+    """
+    chosen = tuple(item.name for item in registry.select(algorithms))
+    for name in chosen:
+        if name not in PERCEPTUAL and name not in DIGESTS:
+            raise UnknownAlgorithmError(f"{name} cannot be computed: {_why_not(name)}")
+    return chosen
+
+
+def _why_not(name: str) -> str:
+    can = ", ".join((*DIGESTS, *PERCEPTUAL))
+    if registry.get(name).kind is registry.Kind.OPAQUE:
+        return f"it is proprietary and only kept with an entry, neither computed nor matched; computed are {can}"
+    return f"it is licensed, so hashmatch matches it and never computes it; computed are {can}"
+
+
+def compute(pixels: PixelSource, algorithms: Iterable[str]) -> tuple[dict[str, bytes], dict[str, int]]:
+    """Perceptual hashes of decoded pixels.
+
+    Args:
+        pixels: a decoded image.
+        algorithms: names of perceptual algorithms: ``pdq``, ``phash``, ``dhash``, ``ahash``, ``whash``.
+
+    Returns:
+        ``(hashes, quality)``: algorithm name -> raw bytes, and algorithm name -> quality, 0 to 100, for those that have
+        one (``pdq``). In registry order.
+
+    Raises:
+        UnknownAlgorithmError: a name that the registry does not hold, one that is never computed (``photodna``), or a
+            digest, which is made of a file's bytes and not of pixels (`hashmatch.hashers.digests`).
+    """
+    hashes: dict[str, bytes] = {}
+    quality: dict[str, int] = {}
+    chosen = check_computed(algorithms)
+    for name in chosen:
+        if name not in PERCEPTUAL:
+            raise UnknownAlgorithmError(f"{name} is made of a file's bytes, not of pixels: use hashers.digests")
+    for name in chosen:
+        hashes[name], grade = PERCEPTUAL[name](pixels)
+        if grade is not None:
+            quality[name] = grade
+    return hashes, quality
