@@ -1,0 +1,99 @@
+"""The command line. Thin: each verb parses, calls the library and prints.
+
+Machine output goes to standard output; progress and messages go to standard error. A verb's module is imported only
+when the verb runs, so that ``hashmatch --version`` starts in a few tens of milliseconds.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+from typing import Any
+
+import click
+
+from hashmatch._version import __version__
+from hashmatch.errors import EXIT_CODES, HashMatchError
+
+__all__ = ["cli", "main"]
+
+#: Verb -> (module, one line for --help). The line stands here so that --help need not import every verb.
+VERBS = {
+    "demo": "Make benign images and a list, run the whole job, print the report.",
+    "hash": "Compute hashes of images.",
+    "compare": "Compare two images, or two hashes in hexadecimal.",
+    "list": "Create, fill, inspect and check hash lists.",
+    "compile": "Compile a list into the file that matching maps.",
+    "match": "Match hash lists from elsewhere against a list.",
+    "scan": "Hash images in folders and match them against a list.",
+    "doctor": "Show versions, kernels and limits, and what is missing.",
+}
+
+_EPILOG = "Exit codes: " + "; ".join(f"{code} {meaning}" for code, meaning in EXIT_CODES.items()) + "."
+
+
+class _Verbs(click.Group):
+    """A group whose verbs are imported when they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in VERBS:
+            return None
+        module = importlib.import_module(f"hashmatch.cli.{cmd_name}_")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.group(cls=_Verbs, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="hashmatch")
+def cli() -> None:
+    """Match images and hash lists against lists of known material, exactly and completely.
+
+    hashmatch handles hashes only: it keeps, shows and logs no picture. Every match that it reports is a candidate for
+    human review.
+    """
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the command line and exit with one of the codes of `hashmatch.errors`."""
+    sys.exit(run(args))
+
+
+def run(args: list[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    try:
+        result: Any = cli.main(args=args, prog_name="hashmatch", standalone_mode=False)
+    except HashMatchError as error:
+        click.echo(f"hashmatch: {error}", err=True)
+        return error.exit_code
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("hashmatch: interrupted; nothing was left half done", err=True)
+        return 130
+    except BrokenPipeError:
+        # Whoever reads our output has had enough (`| head`): no message, and no second error when Python exits.
+        _discard_stdout()
+        return 141
+    except Exception:  # noqa: BLE001 - the last resort of the program
+        traceback.print_exc()
+        click.echo("hashmatch: internal error: this is a defect in hashmatch; please report the lines above", err=True)
+        return 70
+    return result if isinstance(result, int) else 0
+
+
+def _discard_stdout() -> None:
+    import os
+
+    descriptor = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(descriptor, sys.stdout.fileno())

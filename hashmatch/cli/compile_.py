@@ -1,0 +1,34 @@
+"""``hashmatch compile``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hashmatch.cli.console import progress_bar, quiet_option
+
+
+@click.command("compile")
+@click.argument("path", metavar="LIST.hml", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--out", metavar="LIST.hmx", type=click.Path(path_type=Path), help="Default: the list's name, as .hmx."
+)
+@quiet_option
+def command(path: Path, out: Path | None, quiet: bool) -> None:
+    """Compile a list into one immutable file for matching.
+
+    The same content always gives the same bytes, so that two laboratories can compare their files.
+    """
+    from hashmatch.index.compiled import CompiledList
+    from hashmatch.lists.store import HashList
+
+    with HashList.open(path, read_only=True) as known, progress_bar("compiling", "entries", quiet=quiet) as progress:
+        target = known.compile(out or path.with_suffix(".hmx"), progress=progress)
+    if not quiet:
+        with CompiledList.open(target) as compiled:
+            click.echo(
+                f"{target}: {compiled.rows:,} entries, {target.stat().st_size:,} bytes, "
+                f"snapshot {compiled.snapshot.hex()}",
+                err=True,
+            )

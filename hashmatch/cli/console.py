@@ -1,0 +1,118 @@
+"""What verbs share on the terminal: progress bars and options."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hashmatch import algorithms
+from hashmatch.errors import UsageError, shorten
+
+__all__ = [
+    "algorithm_list",
+    "echo_lines",
+    "output_stream",
+    "progress_bar",
+    "quiet_option",
+    "radius_map",
+    "utf8_streams",
+]
+
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress bar and no messages but errors.")
+
+
+def echo_lines(lines: list[str], *, err: bool = True) -> None:
+    """Print lines, by default to standard error."""
+    for line in lines:
+        click.echo(line, err=err)
+
+
+@contextlib.contextmanager
+def progress_bar(title: str, unit: str, *, quiet: bool = False) -> Iterator[Callable[[int, int | None], None]]:
+    """A progress bar on standard error, where that is a terminal; else a callback that does nothing.
+
+    Args:
+        title: what is going on.
+        unit: ``bytes`` or what is counted (``files``, ``entries``).
+        quiet: never show it.
+    """
+    if quiet or not sys.stderr.isatty():
+        yield lambda _done, _total: None
+        return
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
+    counters: list[Any] = [DownloadColumn(), TransferSpeedColumn()] if unit == "bytes" else [MofNCompleteColumn()]
+    text = title if unit == "bytes" else f"{title} ({unit})"
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        *counters,
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    ) as progress:
+        task = progress.add_task(text, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def algorithm_list(_ctx: click.Context, _param: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+    """Callback of an option that takes algorithms, separated by commas."""
+    if value is None:
+        return None
+    return tuple(a.name for a in algorithms.select(name.strip() for name in value.split(",")))
+
+
+def radius_map(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:
+    """Callback of an option ``ALGORITHM=RADIUS`` that may be given several times."""
+    result = {}
+    for value in values:
+        name, sign, number = value.partition("=")
+        if not sign or not number.strip().isascii() or not number.strip().isdigit():
+            raise UsageError(f"--radius {shorten(value)}; expected ALGORITHM=NUMBER, for example pdq=31")
+        result[name.strip()] = algorithms.check_radius(name.strip(), int(number))
+    return result
+
+
+def utf8_streams() -> None:
+    """Write UTF-8 to standard output whatever the system's code page is: machine output has one encoding."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
+@contextlib.contextmanager
+def output_stream(path: str | None) -> Iterator[Any]:
+    """A text stream (UTF-8, line feeds) to ``path``, or to standard output for None and ``-``.
+
+    A file appears only when the block ends without an error; what stood there is then replaced.
+    """
+    if path is None or path == "-":
+        yield sys.stdout
+        sys.stdout.flush()
+        return
+    import io
+
+    from hashmatch.files import replace_file
+
+    with replace_file(Path(path)) as file:
+        text = io.TextIOWrapper(file, "utf-8", newline="\n", errors="backslashreplace")
+        yield text
+        text.flush()
+        text.detach()

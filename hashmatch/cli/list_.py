@@ -1,0 +1,225 @@
+"""``hashmatch list``: create, import, export, info, retract, check."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hashmatch.cli.console import echo_lines, output_stream, progress_bar, quiet_option
+from hashmatch.errors import FileExistsAlreadyError, UsageError
+
+
+@click.group("list")
+def command() -> None:
+    """Create, fill, inspect and check hash lists."""
+
+
+@command.command()
+@click.argument("path", metavar="LIST.hml", type=click.Path(path_type=Path))
+@click.option(
+    "--role",
+    type=click.Choice(["known", "known-good"]),
+    default="known",
+    show_default=True,
+    help="known: material to find. known-good: files whose near matches are suppressed.",
+)
+def create(path: Path, role: str) -> None:
+    """Create an empty list, readable by its owner only."""
+    from hashmatch.lists.store import HashList
+
+    if path.exists():
+        raise FileExistsAlreadyError(f"{path}: exists already; nothing was changed: choose another name")
+    HashList.open(path, create=True, role=role).close()
+    click.echo(f"created {path} ({role})", err=True)
+
+
+@command.command("import")
+@click.argument("path", metavar="LIST.hml", type=click.Path(path_type=Path))
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(allow_dash=True))
+@click.option("--source", required=True, help="Organisation that the entries come from, for example INTERPOL-ICSE.")
+@click.option("--from", "from_format", metavar="FORMAT", help="Format of the files; by default it is detected.")
+@click.option("--skip-invalid", is_flag=True, help="Leave malformed records out and list them; the default is to stop.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+@quiet_option
+def import_(
+    path: Path,
+    files: tuple[str, ...],
+    source: str,
+    from_format: str | None,
+    skip_invalid: bool,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Import hash lists as what SOURCE says now.
+
+    Each file is one transaction: after an error or a crash the list is as it was before that file. An entry with a
+    reference that the list holds already is replaced where its content differs; retracted entries stay retracted.
+    """
+    from hashmatch.lists.store import HashList
+
+    skipped = False
+    with HashList.open(path) as known:
+        for file in files:
+            with progress_bar(f"importing {Path(file).name}", "bytes", quiet=quiet) as progress:
+                summary = known.import_file(
+                    file, source, from_format=from_format, skip_invalid=skip_invalid, progress=progress
+                )
+            skipped |= summary.invalid > 0
+            if as_json:
+                click.echo(json.dumps(asdict(summary), ensure_ascii=False))
+            elif not quiet:
+                echo_lines(_import_lines(summary))
+    return 4 if skipped else 0
+
+
+def _import_lines(summary: Any) -> list[str]:
+    lines = [
+        f"{summary.name}: {summary.format}, {summary.records:,} records, SHA-256 {summary.sha256}",
+        f"  added {summary.added:,}, replaced {summary.replaced:,}, unchanged {summary.unchanged:,}",
+    ]
+    if summary.retracted:
+        lines.append(f"  {summary.retracted:,} left out: their source has withdrawn them")
+    if summary.empty_digests:
+        lines.append(f"  {summary.empty_digests:,} digests of the empty file dropped")
+    if summary.hashless:
+        lines.append(f"  {summary.hashless:,} records left out: no hash remained")
+    if summary.invalid:
+        lines.append(f"  {summary.invalid:,} malformed records skipped:")
+        lines += [f"    {problem}" for problem in summary.problems]
+        if summary.invalid > len(summary.problems):
+            lines.append(f"    ... and {summary.invalid - len(summary.problems):,} more")
+    lines.append(f"  snapshot {summary.snapshot}")
+    return lines
+
+
+@command.command()
+@click.argument("path", metavar="LIST.hml", type=click.Path(path_type=Path))
+@click.option("-o", "--out", metavar="FILE", help="Write to FILE; the default is standard output.")
+@click.option("--format", "form", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True)
+@click.option(
+    "--include-hashes", is_flag=True, help="Export the hashes too. They are sensitive: handle the file as such."
+)
+def export(path: Path, out: str | None, form: str, include_hashes: bool) -> None:
+    """Export the entries that are not retracted, by source and reference.
+
+    Without --include-hashes the export names entries and holds no hash.
+    """
+    from hashmatch.cli.console import utf8_streams
+    from hashmatch.lists.export import CSV_COLUMNS, entry_as_cells, entry_as_dict
+    from hashmatch.lists.store import HashList
+
+    utf8_streams()
+    with HashList.open(path, read_only=True) as known, output_stream(out) as stream:
+        if form == "jsonl":
+            for stored in known.entries():
+                stream.write(json.dumps(entry_as_dict(stored, hashes=include_hashes), ensure_ascii=False) + "\n")
+            return
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(CSV_COLUMNS)
+        for stored in known.entries():
+            writer.writerow(entry_as_cells(stored, hashes=include_hashes))
+
+
+@command.command()
+@click.argument("path", metavar="LIST.hml|LIST.hmx", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def info(path: Path, as_json: bool) -> None:
+    """Show sources, counts, categories and the history of imports; no hash is shown."""
+    from hashmatch.cli.console import utf8_streams
+
+    utf8_streams()
+    if _is_compiled(path):
+        from hashmatch.index.compiled import CompiledList
+
+        with CompiledList.open(path) as compiled:
+            facts: dict[str, Any] = {
+                "path": str(path),
+                "kind": "compiled list",
+                "role": compiled.meta["role"],
+                "snapshot": compiled.snapshot.hex(),
+                "entries": compiled.rows,
+                "sources": {s["name"]: s["entries"] for s in compiled.meta["sources"]},
+                "algorithms": compiled.meta["hashes"],
+            }
+    else:
+        from hashmatch.lists.store import HashList
+
+        with HashList.open(path, read_only=True) as known:
+            facts = {"kind": "list"} | asdict(known.info())
+    if as_json:
+        click.echo(json.dumps(facts, ensure_ascii=False, indent=2))
+        return
+    for key, value in facts.items():
+        if key == "imports":
+            click.echo("imports:")
+            for item in value:
+                counts = ", ".join(f"{item[k]:,} {k}" for k in ("added", "replaced", "unchanged", "invalid"))
+                origin = f"{item['name']} ({item['format']}, SHA-256 {item['sha256'][:16]}...)"
+                click.echo(f"  {item['at']}  {item['source']}  {origin}: {counts}")
+        elif isinstance(value, dict):
+            click.echo(f"{key}:")
+            for name, count in value.items():
+                click.echo(f"  {name:<28}{count:>12,}")
+        else:
+            click.echo(f"{key + ':':<13}{value:,}" if isinstance(value, int) else f"{key + ':':<13}{value}")
+
+
+@command.command()
+@click.argument("path", metavar="LIST.hml", type=click.Path(path_type=Path))
+@click.argument("refs", metavar="REFERENCE...", nargs=-1)
+@click.option("--source", required=True, help="Organisation whose entries are withdrawn.")
+@click.option("--refs-from", metavar="FILE", type=click.File("r", encoding="utf-8"), help="References, one a line.")
+@click.option("--reason", default="", help="Kept with the retraction.")
+@click.option("--undo", is_flag=True, help="Take retractions back; the entries return with the next import of them.")
+def retract(path: Path, refs: tuple[str, ...], source: str, refs_from: Any, reason: str, undo: bool) -> None:
+    """Withdraw entries: their hashes are deleted and they stay out of every later import."""
+    from hashmatch.lists.store import HashList
+
+    wanted = list(refs)
+    if refs_from is not None:
+        try:
+            wanted += [line for line in refs_from.read().splitlines() if line]
+        except UnicodeDecodeError as error:
+            raise UsageError(f"--refs-from {refs_from.name}: is not UTF-8 text ({error})") from error
+    if not wanted:
+        raise UsageError("no reference was given; name entries to retract, or give --refs-from FILE")
+    with HashList.open(path) as known:
+        if undo:
+            count = known.restore(source, wanted)
+            click.echo(f"{count:,} retractions taken back; import the source again to bring the entries back", err=True)
+            return
+        withdrawn, unseen = known.retract(source, wanted, reason=reason)
+    click.echo(f"{withdrawn:,} entries withdrawn; {unseen:,} references noted that the list did not hold", err=True)
+
+
+@command.command()
+@click.argument("path", metavar="LIST.hml|LIST.hmx", type=click.Path(path_type=Path))
+def check(path: Path) -> None:
+    """Read and verify all of a list or a compiled list. Nothing is repaired."""
+    if _is_compiled(path):
+        from hashmatch.index.compiled import CompiledList
+
+        with CompiledList.open(path) as compiled:
+            read = compiled.check()
+            click.echo(f"{path}: sound: {compiled.rows:,} entries, {read:,} bytes, snapshot {compiled.snapshot.hex()}")
+        return
+    from hashmatch.lists.store import HashList
+
+    with HashList.open(path, read_only=True) as known:
+        count = known.check()
+        click.echo(f"{path}: sound: {count:,} entries, snapshot {known.snapshot}")
+
+
+def _is_compiled(path: Path) -> bool:
+    """Whether to read ``path`` as a compiled list: its first byte says so, or, where it says nothing, its name."""
+    try:
+        with path.open("rb") as file:
+            first = file.read(4)
+    except OSError:
+        first = b""
+    return first == b"\x89HMX" or (not first.startswith(b"SQLi") and path.suffix == ".hmx")

@@ -1,0 +1,95 @@
+"""``hashmatch scan``."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import click
+
+from hashmatch.cli.console import progress_bar, quiet_option
+from hashmatch.cli.imaging_options import imaging_options, make_limits
+from hashmatch.cli.matching import Query, algorithms_option, list_options, open_matcher, report_options, run_matching
+from hashmatch.errors import UsageError
+
+#: Files that are matched at once. Small, so that results appear soon; hashing is what takes the time.
+_BATCH = 256
+
+
+@click.command("scan")
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@list_options
+@algorithms_option
+@imaging_options
+@click.option("-j", "--workers", metavar="N", type=click.IntRange(0), help="Worker processes; default: one per core.")
+@click.option("--timeout", metavar="SECONDS", type=float, default=60.0, show_default=True, help="Limit for one file.")
+@click.option("--format", "form", type=click.Choice(["jsonl", "csv"]), help="Form of the results.")
+@click.option("-o", "--out", metavar="FILE", help="Write the results to FILE: one row for every file that was found.")
+@click.option("--include-hashes", is_flag=True, help="Add each image's own hashes to the JSON rows.")
+@report_options
+@quiet_option
+def command(
+    paths: tuple[str, ...],
+    algorithms: tuple[str, ...] | None,
+    workers: int | None,
+    timeout: float,
+    form: str | None,
+    out: str | None,
+    include_hashes: bool,
+    quiet: bool,
+    **options: Any,
+) -> int:
+    """Hash every file under PATH and match it against a list.
+
+    Folders are read recursively, symbolic links in them are not followed. A file that is no image, or a broken one,
+    is a row with the reason, and its digests are matched all the same. Nothing of a picture is kept.
+    """
+    from hashmatch.algorithms import ALGORITHMS
+    from hashmatch.report import Input
+    from hashmatch.scan import HashPool, walk
+
+    if out is not None and form is None:
+        form = "csv" if out.lower().endswith(".csv") else "jsonl"
+    if include_hashes and form != "jsonl":
+        raise UsageError("--include-hashes needs JSON Lines; give --format jsonl or --out FILE.jsonl")
+    inputs = [Input(path, "images") for path in paths]
+    with open_matcher(options, algorithms) as matcher:
+        # By default, exactly what the list can be asked: computing more would only cost time.
+        wanted = algorithms or [n for n in matcher.compiled.algorithms if ALGORITHMS[n].computed] or ["md5"]
+        pool = HashPool(
+            wanted,
+            workers=workers,
+            limits=make_limits(options),
+            orientation=options["orientation"],
+            timeout=timeout,
+        )
+        found: deque[int] = deque()
+
+        def queries(progress: Callable[[int, int | None], None]) -> Iterator[Query]:
+            def files() -> Iterator[Any]:
+                for item in walk(paths):
+                    found.append(item.input)
+                    yield item
+
+            for done, record in enumerate(pool.run(files()), 1):
+                number = found.popleft()
+                facts = inputs[number]
+                facts.records += 1
+                facts.valid += record.status == "ok"
+                facts.bytes += record.size or 0
+                progress(done, None)
+                yield Query(number, facts.records, record)
+
+        with progress_bar("scanning", "files", quiet=quiet) as progress:
+            return run_matching(
+                matcher,
+                queries(progress),
+                lambda: inputs,
+                options,
+                form=form,
+                out=out,
+                hashes=include_hashes,
+                quiet=quiet,
+                batch=_BATCH,
+            )

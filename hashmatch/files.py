@@ -1,0 +1,66 @@
+"""Replacing files so that a crash leaves the former or the new one, readable by their owner only."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from hashmatch.errors import StorageError
+
+__all__ = ["create_private", "replace_file", "storage_error"]
+
+
+def storage_error(path: str | os.PathLike[str], error: OSError, state: str = "the former state stands") -> StorageError:
+    """The typed error for an `OSError` met while writing ``path``."""
+    return StorageError(f"{os.fspath(path)}: cannot be written: {error.strerror or error}; {state}")
+
+
+def create_private(path: Path) -> IO[bytes]:
+    """Create a new file for reading and writing with owner-only permissions; it must not exist yet."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+    return os.fdopen(os.open(path, flags, 0o600), "w+b")
+
+
+@contextlib.contextmanager
+def replace_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+    """A new file that takes the place of ``path`` in one step when the block ends without an error.
+
+    The content is flushed to the disk before the rename, and the folder after it, so that a crash at any point leaves
+    the former file or the new one, whole. On an error the temporary file is removed and ``path`` is untouched.
+
+    Raises:
+        StorageError: the folder is missing or read-only, the disk is full, or the file is in use (Windows).
+    """
+    target = Path(path)
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        file = create_private(temporary)
+    except OSError as error:
+        raise storage_error(target, error) from error
+    try:
+        with file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+        _sync_folder(target.parent)
+    except OSError as error:
+        raise storage_error(target, error) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename durable. Windows has no such call for folders; there the file system's journal does it."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

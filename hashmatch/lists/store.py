@@ -1,0 +1,639 @@
+"""The list of record: entries of many sources in one SQLite file, with import history and retractions."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, Self
+
+from hashmatch.algorithms import ALGORITHMS
+from hashmatch.errors import HashMatchError, ListDamagedError, RecordError, RoleError, UsageError, shorten
+from hashmatch.lists import schema
+from hashmatch.lists.entry import MEDIA_TYPES, Entry, unpack_hashes
+from hashmatch.lists.formats import open_entries
+from hashmatch.lists.formats.source import Limits
+
+__all__ = ["HashList", "ImportSummary", "ListInfo", "StoredEntry"]
+
+Progress = Callable[[int, int | None], None]
+
+_BATCH = 1000
+_INSERT = """
+INSERT INTO entry (source, ref, category, media_type, size, metadata, hashes, content, import)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (source, ref) DO UPDATE SET
+    category = excluded.category, media_type = excluded.media_type, size = excluded.size,
+    metadata = excluded.metadata, hashes = excluded.hashes, content = excluded.content, import = excluded.import
+WHERE content IS NOT excluded.content
+"""
+# One reference with two contents in one file cannot both be true: the insert above would let the later one win.
+_CONFLICT_GUARD = """
+CREATE TEMP TRIGGER conflict_in_one_import BEFORE UPDATE ON main.entry WHEN OLD.import = NEW.import
+BEGIN SELECT RAISE(ABORT, 'conflict in one import'); END
+"""
+_MEDIA_NAMES = {number: name for name, number in MEDIA_TYPES.items()}
+#: Skipped records whose message a summary keeps.
+_KEPT_MESSAGES = 100
+
+
+@dataclass
+class ImportSummary:
+    """What an import did. Counts are entries, except where another unit is said.
+
+    Attributes:
+        source, format, name: whose list, in which format, read from which path as given.
+        bytes, sha256: size and lower-case hex SHA-256 of the input.
+        records: records read, malformed ones included.
+        added, replaced, unchanged: by comparison with what the list held.
+        retracted: left out because their source has withdrawn them.
+        hashless: left out because they hold no hash (after digests of the empty file were dropped).
+        empty_digests: digests of the empty file that were dropped.
+        invalid: malformed records that were skipped.
+        problems: messages of the first 100 skipped records.
+        snapshot: hex snapshot id of the list after the import.
+    """
+
+    source: str
+    format: str
+    name: str
+    bytes: int = 0
+    sha256: str = ""
+    records: int = 0
+    added: int = 0
+    replaced: int = 0
+    unchanged: int = 0
+    retracted: int = 0
+    hashless: int = 0
+    empty_digests: int = 0
+    invalid: int = 0
+    problems: list[str] = field(default_factory=list)
+    snapshot: str = ""
+
+    def counts(self) -> dict[str, int]:
+        """The counts alone, by name."""
+        keys = ("records", "added", "replaced", "unchanged", "retracted", "hashless", "empty_digests", "invalid")
+        return {key: getattr(self, key) for key in keys}
+
+
+@dataclass
+class ListInfo:
+    """Figures about a list; none of them contains a hash."""
+
+    path: str
+    role: str
+    snapshot: str
+    created: str
+    entries: int
+    retractions: int
+    sources: dict[str, int]
+    categories: dict[str, int]
+    algorithms: dict[str, int]
+    media_types: dict[str, int]
+    imports: list[dict[str, Any]]
+
+
+@dataclass
+class StoredEntry:
+    """An entry as the list holds it: the source's name and the entry."""
+
+    source: str
+    entry: Entry
+
+
+class HashList:
+    """A list of hashes from one or more sources. Use `open`, and as a context manager.
+
+    One process writes at a time; any number may read. Every change is one transaction: after an error or a crash the
+    list is as it was before the call.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, *, read_only: bool) -> None:
+        """Use `open`."""
+        self.path = path
+        self.read_only = read_only
+        self._connection = connection
+
+    @classmethod
+    def open(
+        cls, path: str | os.PathLike[str], *, create: bool = False, role: str | None = None, read_only: bool = False
+    ) -> Self:
+        """Open a list.
+
+        Args:
+            path: the ``.hml`` file.
+            create: make an empty list where there is none.
+            role: ``known`` (material; the default of a new list) or ``known-good`` (files that suppress). Given for a
+                list that exists, it must agree.
+            read_only: no write lock is ever taken; works on read-only media.
+
+        Raises:
+            ListError: missing, damaged, foreign or busy; see the subclasses.
+            RoleError: the list has another role.
+            StorageError: it cannot be created.
+        """
+        path = Path(path)
+        if create and not path.exists():
+            schema.create(path, role or "known")
+        opened = cls(path, schema.connect(path, read_only=read_only), read_only=read_only)
+        try:
+            if role is not None and opened.role != role:
+                raise RoleError(f"{path}: is a list of role {opened.role!r}; expected role {role!r}")
+        except BaseException:
+            opened.close()
+            raise
+        return opened
+
+    def close(self) -> None:
+        """Close the list. An open transaction is rolled back."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # ------------------------------------------------------------------ reading
+
+    @property
+    def role(self) -> str:
+        """``known`` or ``known-good``."""
+        return str(self._meta("role"))
+
+    @property
+    def snapshot(self) -> str:
+        """Hex id of the list's content at this moment: entries and retractions, whatever the order of their import."""
+        stored = self._meta("snapshot")
+        if stored is None:
+            with schema.sqlite_errors(self.path):
+                return self._content_state()[0]
+        return str(stored)
+
+    def _meta(self, key: str) -> Any:
+        with schema.sqlite_errors(self.path):
+            row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return row[0] if row else None
+
+    def info(self) -> ListInfo:
+        """Figures about the list and the history of its imports, oldest first."""
+        with schema.sqlite_errors(self.path), self._reading():
+            query = self._connection.execute
+            stored = self._meta("statistics")
+            statistics = json.loads(stored) if stored else self._content_state()[1]
+            imports = [
+                {"at": at, "source": source, "format": form, "name": name, "bytes": size, "sha256": digest.hex()}
+                | json.loads(counts)
+                | {"snapshot": after.hex()}
+                for at, source, form, name, size, digest, counts, after in query(
+                    "SELECT at, s.name, format, i.name, bytes, sha256, counts, snapshot"
+                    " FROM import i JOIN source s ON s.id = i.source ORDER BY i.id"
+                )
+            ]
+            (retractions,) = query("SELECT count(*) FROM retraction").fetchone()
+            return ListInfo(
+                path=str(self.path),
+                role=self.role,
+                snapshot=self.snapshot,
+                created=str(self._meta("created")),
+                entries=sum(statistics["sources"].values()),
+                retractions=retractions,
+                imports=imports,
+                **statistics,
+            )
+
+    def sources(self) -> list[str]:
+        """Names of the sources, in the order that snapshots and compiled lists use."""
+        with schema.sqlite_errors(self.path):
+            return [name for (name,) in self._connection.execute("SELECT name FROM source ORDER BY name")]
+
+    def entries(self) -> Iterator[StoredEntry]:
+        """All entries that are not retracted, ordered by (source, reference)."""
+        with schema.sqlite_errors(self.path):
+            categories = self.categories()
+            for source in self.sources():
+                cursor = self._connection.execute(
+                    "SELECT ref, category, media_type, size, metadata, hashes FROM entry"
+                    " WHERE source = (SELECT id FROM source WHERE name = ?) ORDER BY ref",
+                    (source,),
+                )
+                for ref, category, media, size, metadata, packed in cursor:
+                    kind = _MEDIA_NAMES.get(media, "")
+                    yield StoredEntry(source, Entry(ref, categories.get(category), kind, size, metadata or "", packed))
+
+    def categories(self) -> dict[int, tuple[str, str]]:
+        """Number of a category in this file -> (scheme, code)."""
+        with schema.sqlite_errors(self.path):
+            return {i: (s, c) for i, s, c in self._connection.execute("SELECT id, scheme, code FROM category")}
+
+    def compile(self, path: str | os.PathLike[str], *, progress: Progress | None = None) -> Path:
+        """Write the compiled list that matching maps. The same content gives the same bytes.
+
+        Raises:
+            ListError: the list cannot be read.
+            StorageError: the file cannot be written; what stood there stands still.
+        """
+        from hashmatch.lists.compile import compile_list
+
+        with schema.sqlite_errors(self.path), self._reading():
+            return compile_list(self, self._connection, path, progress)
+
+    # ------------------------------------------------------------------ changing
+
+    def import_file(
+        self,
+        path: str | os.PathLike[str],
+        source: str,
+        *,
+        from_format: str | None = None,
+        skip_invalid: bool = False,
+        limits: Limits | None = None,
+        progress: Progress | None = None,
+    ) -> ImportSummary:
+        """Import one file as what ``source`` says now. One transaction: all of it or nothing.
+
+        An entry whose (source, reference) is there already is replaced where its content differs. Entries that their
+        source has withdrawn stay withdrawn.
+
+        Args:
+            path: the file, ``-`` for standard input.
+            source: the organisation that the entries come from.
+            from_format: name of the format; by default it is detected.
+            skip_invalid: leave malformed records out and count them, where the default is to stop.
+            limits: caps on lines, strings and depth.
+            progress: called with (bytes read, bytes of the file or None).
+
+        Raises:
+            InputError: missing, unknown, ambiguous or malformed input; `RecordError` says where.
+            ListBusyError, StorageError, ListDamagedError: the list could not be changed.
+        """
+        _check_name("source", source)
+        reading = open_entries(os.fspath(path), from_format, limits=limits or Limits(), progress=progress)
+        with contextlib.closing(reading):
+            summary = ImportSummary(source=source, format=reading.format.name, name=os.fspath(path))
+            with self._writing() as connection:
+                importer = _Importer(connection, summary, skip_invalid=skip_invalid)
+                importer.run(reading)
+                reading.input.finish()
+                summary.bytes, summary.sha256 = reading.input.bytes_read, reading.input.sha256
+                self._finish(importer, summary)
+        return summary
+
+    def import_entries(
+        self, entries: Iterable[Entry | RecordError], source: str, *, name: str = "", skip_invalid: bool = False
+    ) -> ImportSummary:
+        """Import entries that a program made, as `import_file` does for a file's.
+
+        Raises:
+            RecordError: a malformed or conflicting entry.
+            ListBusyError, StorageError, ListDamagedError: the list could not be changed.
+        """
+        _check_name("source", source)
+        summary = ImportSummary(source=source, format="program", name=name, sha256=hashlib.sha256(b"").hexdigest())
+        with self._writing() as connection:
+            importer = _Importer(connection, summary, skip_invalid=skip_invalid)
+            importer.run(entries)
+            self._finish(importer, summary)
+        return summary
+
+    def _finish(self, importer: _Importer, summary: ImportSummary) -> None:
+        summary.snapshot = self._refresh()
+        importer.record_history()
+
+    def retract(self, source: str, refs: Iterable[str], *, reason: str = "") -> tuple[int, int]:
+        """Withdraw entries of a source for good: their hashes are deleted, and a tombstone outlives every re-import.
+
+        Returns:
+            (entries withdrawn, tombstones made for references that the list did not hold).
+
+        Raises:
+            UsageError: the list has no such source.
+            ListBusyError, StorageError, ListDamagedError: the list could not be changed; nothing is retracted.
+        """
+        withdrawn = unseen = 0
+        with self._writing() as connection:
+            number = self._source_number(source)
+            for ref in refs:
+                _check_name("reference", ref)
+                row = connection.execute(
+                    "SELECT content FROM entry WHERE source = ? AND ref = ?", (number, ref)
+                ).fetchone()
+                made = connection.execute(
+                    "INSERT INTO retraction VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                    (number, ref, schema.utc_now(), reason, row[0] if row else None),
+                ).rowcount
+                connection.execute("DELETE FROM entry WHERE source = ? AND ref = ?", (number, ref))
+                withdrawn += row is not None
+                unseen += row is None and made == 1
+            self._refresh()
+        return withdrawn, unseen
+
+    def restore(self, source: str, refs: Iterable[str]) -> int:
+        """Take retractions back; the entries return with the next import that holds them. Returns how many.
+
+        Raises:
+            UsageError: the list has no such source.
+            ListBusyError, StorageError, ListDamagedError: the list could not be changed.
+        """
+        with self._writing() as connection:
+            number = self._source_number(source)
+            removed = sum(
+                connection.execute("DELETE FROM retraction WHERE source = ? AND ref = ?", (number, ref)).rowcount
+                for ref in refs
+            )
+            self._refresh()
+        return removed
+
+    def _source_number(self, source: str) -> int:
+        row = self._connection.execute("SELECT id FROM source WHERE name = ?", (source,)).fetchone()
+        if row is None:
+            known = ", ".join(self.sources()) or "none"
+            raise UsageError(f"{self.path}: has no source {shorten(source)}; its sources: {known}")
+        return int(row[0])
+
+    # ------------------------------------------------------------------ verification
+
+    def check(self) -> int:
+        """Read and verify all of the list: SQLite's structure, every entry's digest, the snapshot. Returns the entries.
+
+        Raises:
+            ListDamagedError: what is wrong, and where. Nothing is repaired.
+        """
+        with schema.sqlite_errors(self.path), self._reading():
+            query = self._connection.execute
+            problems = [text for (text,) in query("PRAGMA integrity_check(3)") if text != "ok"]
+            if problems:
+                raise ListDamagedError(f"{self.path}: SQLite finds damage: {'; '.join(problems)}")
+            orphans = query(
+                "SELECT count(*) FROM entry WHERE source NOT IN (SELECT id FROM source)"
+                " OR import NOT IN (SELECT id FROM import)"
+                " OR category IS NOT NULL AND category NOT IN (SELECT id FROM category)"
+            ).fetchone()[0]
+            if orphans:
+                raise ListDamagedError(
+                    f"{self.path}: {orphans:,} entries name a source, import or category that is gone"
+                )
+            count = 0
+            stored = query("SELECT content FROM entry JOIN source s ON s.id = source ORDER BY s.name, ref")
+            for held, (content,) in zip(self.entries(), stored, strict=True):
+                where = f"{self.path}: entry {shorten(held.entry.ref)} of source {shorten(held.source)}"
+                try:
+                    unpack_hashes(held.entry.packed)
+                    json.loads(held.entry.metadata or "{}")
+                except (HashMatchError, ValueError) as error:
+                    raise ListDamagedError(f"{where}: {error}") from error
+                if content_digest(_content_prefix(held.source), held.entry) != content:
+                    raise ListDamagedError(f"{where}: does not agree with its digest")
+                count += 1
+            both = query("SELECT count(*) FROM entry JOIN retraction USING (source, ref)").fetchone()[0]
+            if both:
+                raise ListDamagedError(f"{self.path}: {both:,} entries are there although they are retracted")
+            snapshot, statistics = self._content_state()
+            if self.snapshot != snapshot:
+                raise ListDamagedError(f"{self.path}: its content is snapshot {snapshot}, it says {self.snapshot}")
+            if self._meta("statistics") not in (None, json.dumps(statistics)):
+                raise ListDamagedError(f"{self.path}: its statistics do not agree with its entries")
+            return count
+
+    # ------------------------------------------------------------------ transactions and the snapshot
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """One write transaction: committed at the end of the block, rolled back by any error in it."""
+        if self.read_only:
+            raise UsageError(f"{self.path}: was opened read-only")
+        with schema.sqlite_errors(self.path):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                # SQLite has already rolled back after some errors (a full disk, for one).
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[None]:
+        """One read transaction, so that several statements see the same moment."""
+        if self._connection.in_transaction:
+            yield
+            return
+        self._connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+
+    def _refresh(self) -> str:
+        """Compute the snapshot id and the statistics of the content as it is now, and store them."""
+        snapshot, statistics = self._content_state()
+        self._connection.executemany(
+            "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+            [("snapshot", snapshot), ("statistics", json.dumps(statistics))],
+        )
+        return snapshot
+
+    def _content_state(self) -> tuple[str, dict[str, dict[str, int]]]:
+        """(snapshot id, statistics) from the entries and retractions themselves. FORMATS.md defines the id."""
+        query = self._connection.execute
+        digest = hashlib.sha256(b"hashmatch snapshot 1\0" + self.role.encode() + b"\0")
+        names = {name: number for number, name in query("SELECT id, name FROM source")}
+        groups: Counter[tuple[str, int | None, int, bytes]] = Counter()
+        for name in sorted(names, key=str.encode):
+            cursor = query(
+                "SELECT content, category, media_type, substr(hashes, 1, 4) FROM entry WHERE source = ? ORDER BY ref",
+                (names[name],),
+            )
+            while rows := cursor.fetchmany(10_000):
+                digest.update(b"".join([row[0] for row in rows]))
+                for group, count in Counter([row[1:] for row in rows]).items():
+                    groups[(name, *group)] += count
+        digest.update(b"retracted\0")
+        for name in sorted(names, key=str.encode):
+            for (ref,) in query("SELECT ref FROM retraction WHERE source = ? ORDER BY ref", (names[name],)):
+                digest.update(hashlib.sha256(_content_prefix(name) + ref.encode()).digest())
+        return digest.hexdigest(), _statistics(groups, self.categories(), names)
+
+
+def _statistics(
+    groups: Counter[tuple[str, int | None, int, bytes]], categories: dict[int, tuple[str, str]], names: Iterable[str]
+) -> dict[str, dict[str, int]]:
+    sources: Counter[str] = Counter(dict.fromkeys(sorted(names), 0))
+    by_category: Counter[str] = Counter()
+    algorithms: Counter[str] = Counter()
+    media: Counter[str] = Counter()
+    for (name, category, media_type, mask), count in groups.items():
+        sources[name] += count
+        by_category[":".join(categories[category]) if category is not None else "(none)"] += count
+        media[_MEDIA_NAMES.get(media_type, "(not stated)")] += count
+        bits = int.from_bytes(mask, "little")
+        for algorithm in ALGORITHMS.values():
+            if bits >> algorithm.number & 1:
+                algorithms[algorithm.name] += count
+    ordered = {name: algorithms[name] for name in ALGORITHMS if algorithms[name]}
+    return {
+        "sources": dict(sources),
+        "categories": dict(sorted(by_category.items())),
+        "algorithms": ordered,
+        "media_types": dict(sorted(media.items())),
+    }
+
+
+def _check_name(what: str, text: str) -> None:
+    if not text or any(c < " " or c == "\x7f" for c in text):
+        raise UsageError(f"{what} {shorten(text)}; expected a name without control characters")
+
+
+def _content_prefix(source: str) -> bytes:
+    return source.encode() + b"\0"
+
+
+def content_digest(prefix: bytes, entry: Entry) -> bytes:
+    """SHA-256 of everything that an entry says, 32 bytes; FORMATS.md defines it. No part holds a NUL but the hashes,
+    which come last and state their own layout, so that two entries cannot share an encoding.
+    """
+    scheme, code = entry.category or ("", "")
+    size = "" if entry.size is None else entry.size
+    text = f"{entry.ref}\0{scheme}\0{code}\0{entry.media_type}\0{size}\0{entry.metadata}\0"
+    return hashlib.sha256(prefix + text.encode() + entry.packed).digest()
+
+
+class _Importer:
+    """One import inside a transaction: entries in, rows out, counts kept."""
+
+    def __init__(self, connection: sqlite3.Connection, summary: ImportSummary, *, skip_invalid: bool) -> None:
+        self._connection = connection
+        self._summary = summary
+        self._skip_invalid = skip_invalid
+        query = connection.execute
+        query("INSERT INTO source (name) VALUES (?) ON CONFLICT DO NOTHING", (summary.source,))
+        (self._source,) = query("SELECT id FROM source WHERE name = ?", (summary.source,)).fetchone()
+        (self._import,) = query("SELECT coalesce(max(id), 0) + 1 FROM import").fetchone()
+        self._prefix = _content_prefix(summary.source)
+        self._withdrawn = {ref for (ref,) in query("SELECT ref FROM retraction WHERE source = ?", (self._source,))}
+        self._categories = {(s, c): i for i, s, c in query("SELECT id, scheme, code FROM category")}
+
+    def run(self, items: Iterable[Entry | RecordError]) -> None:
+        (before,) = self._connection.execute("SELECT count(*) FROM entry").fetchone()
+        changes = self._connection.total_changes
+        self._connection.execute(_CONFLICT_GUARD)
+        try:
+            iterator = iter(items)
+            while batch := list(islice(iterator, _BATCH)):
+                self._batch(batch)
+        finally:
+            if self._connection.in_transaction:
+                self._connection.execute("DROP TRIGGER temp.conflict_in_one_import")
+        (after,) = self._connection.execute("SELECT count(*) FROM entry").fetchone()
+        summary = self._summary
+        summary.added = after - before
+        summary.replaced = self._connection.total_changes - changes - self._category_changes - summary.added
+        summary.unchanged = summary.records - summary.invalid - summary.retracted - summary.hashless
+        summary.unchanged -= summary.added + summary.replaced
+
+    _category_changes = 0
+
+    def _batch(self, batch: Sequence[Entry | RecordError]) -> None:
+        rows = []
+        start = self._summary.records
+        source, number, prefix, withdrawn = self._source, self._import, self._prefix, self._withdrawn
+        sha256 = hashlib.sha256
+        for item in batch:
+            self._summary.records += 1
+            if isinstance(item, RecordError):
+                self._invalid(item)
+                continue
+            ref, pair, media_type, size, metadata, packed, dropped = item
+            if dropped:
+                self._summary.empty_digests += dropped
+            if len(packed) <= 4:
+                self._summary.hashless += 1
+                continue
+            if not ref:
+                ref = item.derived_ref()
+                item = item._replace(ref=ref)  # noqa: PLW2901
+            if withdrawn and ref in withdrawn:
+                self._summary.retracted += 1
+                continue
+            # The same bytes as content_digest, written out: this line runs once for each of millions of entries.
+            scheme, code = pair or ("", "")
+            text = f"{ref}\0{scheme}\0{code}\0{media_type}\0{'' if size is None else size}\0{metadata}\0"
+            content = sha256(prefix + text.encode() + packed).digest()
+            category = None if pair is None else self._categories.get(pair) or self._category(pair)
+            media = MEDIA_TYPES[media_type] if media_type else 0
+            rows.append((source, ref, category, media, size, metadata or None, packed, content, number))
+        try:
+            self._connection.executemany(_INSERT, rows)
+        except sqlite3.IntegrityError as error:
+            if "conflict in one import" not in str(error):
+                raise
+            self._one_by_one(batch, start, rows)
+
+    def _one_by_one(self, batch: Sequence[Entry | RecordError], start: int, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Insert a batch again, row by row, to find which record contradicts an earlier one of the same input.
+
+        Rows of the batch that are in already are equal to themselves and change nothing.
+        """
+        kept = [
+            ordinal
+            for ordinal, item in enumerate(batch, start + 1)
+            if isinstance(item, Entry)
+            and len(item.packed) > 4
+            and not (self._withdrawn and (item.ref or item.derived_ref()) in self._withdrawn)
+        ]
+        for ordinal, row in zip(kept, rows, strict=True):
+            try:
+                self._connection.execute(_INSERT, row)
+            except sqlite3.IntegrityError:
+                self._invalid(
+                    RecordError(
+                        f"reference {shorten(row[1])} stands in an earlier record of this input with other content; "
+                        "expected one record for each reference",
+                        path=self._summary.name,
+                        record=ordinal,
+                    )
+                )
+
+    def _invalid(self, error: RecordError) -> None:
+        if not self._skip_invalid:
+            raise error
+        self._summary.invalid += 1
+        if len(self._summary.problems) < _KEPT_MESSAGES:
+            self._summary.problems.append(str(error))
+
+    def _category(self, pair: tuple[str, str]) -> int:
+        cursor = self._connection.execute("INSERT INTO category (scheme, code) VALUES (?, ?)", pair)
+        self._category_changes += 1
+        self._categories[pair] = number = int(cursor.lastrowid or 0)
+        return number
+
+    def record_history(self) -> None:
+        summary = self._summary
+        self._connection.execute(
+            "INSERT INTO import VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                self._import,
+                schema.utc_now(),
+                self._source,
+                summary.format,
+                summary.name,
+                summary.bytes,
+                bytes.fromhex(summary.sha256),
+                json.dumps(summary.counts()),
+                bytes.fromhex(summary.snapshot),
+            ),
+        )
+
+
+def summary_as_dict(summary: ImportSummary) -> dict[str, Any]:
+    """The summary as plain data, for machine output."""
+    return asdict(summary)

@@ -1,0 +1,445 @@
+"""Matching policy: radii, the quality rule, known-good lists, verdicts.
+
+Searching is the index's business and exact; this module decides what a result means.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import islice
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hashmatch.algorithms import ALGORITHMS, PDQ_MIN_QUALITY, Kind, check_radius, get
+from hashmatch.errors import RoleError, UnknownAlgorithmError, UsageError
+from hashmatch.index.compiled import CompiledList
+from hashmatch.index.search import Searcher, Triple
+from hashmatch.record import HashRecord
+
+__all__ = ["BATCH", "Match", "MatchResult", "Matcher", "Verdict", "open_compiled"]
+
+#: Records that are matched at once: large enough for the engines, small enough for memory.
+BATCH = 8192
+
+
+class Verdict(StrEnum):
+    """What came of one query. Every one but ``none`` and ``unreadable`` is a candidate for human review."""
+
+    EXACT = "exact"
+    """A cryptographic digest is the same, and none that both sides have differs."""
+    NEAR = "near"
+    """A perceptual hash is within its radius."""
+    CONFLICT = "conflict"
+    """Cryptographic digests (or the size) disagree among themselves about one entry."""
+    NONE = "none"
+    """Nothing matched."""
+    UNREADABLE = "unreadable"
+    """Nothing matched, and the perceptual hashes could not be computed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """One (query, entry, algorithm, distance).
+
+    Attributes:
+        row: row of the compiled list.
+        source: whose entry it is.
+        entry: the source's reference of the entry.
+        category: (scheme, code) as its source gave it, or None.
+        media_type: ``image``, ``video``, ``other`` or "".
+        algorithm: which hash matched.
+        distance: bits for Hamming algorithms, squared units for photodna, 0 for digests.
+        radius: the largest distance that would have matched, inclusive.
+        agrees: digests (and ``size``) that query and entry share, where at least one digest agrees.
+        disagrees: digests (and ``size``) that both have and that differ, where at least one digest agrees.
+    """
+
+    row: int
+    source: str
+    entry: str
+    category: tuple[str, str] | None
+    media_type: str
+    algorithm: str
+    distance: int
+    radius: int
+    agrees: tuple[str, ...] = ()
+    disagrees: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class MatchResult:
+    """What came of one query.
+
+    Attributes:
+        record: the query.
+        verdict: see `Verdict`.
+        matches: ordered by (entry, algorithm); entries in the order of the compiled list, which is (source, reference).
+        suppressed: near matches that a known-good list took out.
+        known_good: "source: reference" of the known-good entries that the query equals.
+        notes: what was not matched and why, one sentence each.
+    """
+
+    record: HashRecord
+    verdict: Verdict
+    matches: Sequence[Match] = ()
+    suppressed: Sequence[Match] = ()
+    known_good: Sequence[str] = ()
+    notes: Sequence[str] = ()
+
+
+@dataclass
+class _Hits:
+    """Hits of one query: row -> [(algorithm number, distance)], and which notes it earns."""
+
+    rows: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def open_compiled(path: str | os.PathLike[str], *, verify: bool = True, role: str = "known") -> CompiledList:
+    """Open a compiled list, or compile a list on the fly.
+
+    A list (``.hml``) is compiled to a file beside it, its name with ``.hmx`` appended, which is used again as long as
+    the list's snapshot stands. What a file is, its first bytes tell and not its name.
+
+    Args:
+        path: a list or a compiled list.
+        verify: see `CompiledList.open`.
+        role: the role that the list must have.
+
+    Raises:
+        ListError, CompiledListError: it cannot be opened or trusted.
+        StorageError: the compiled file cannot be written beside the list.
+        RoleError: the list has another role.
+    """
+    path = Path(path)
+    compiled = _open_or_compile(path, verify)
+    found = compiled.meta["role"]
+    if found != role:
+        compiled.close()
+        use = "as --allow" if found == "known-good" else "as --list"
+        raise RoleError(f"{path}: its role is {found!r}, expected {role!r}; give it {use}, or give another list")
+    return compiled
+
+
+def _open_or_compile(path: Path, verify: bool) -> CompiledList:
+    from hashmatch.errors import CompiledListError
+
+    try:
+        with path.open("rb") as file:
+            sqlite = file.read(16) == b"SQLite format 3\0"
+    except OSError:
+        sqlite = path.suffix == ".hml"
+    if not sqlite:
+        return CompiledList.open(path, verify=verify)
+    from hashmatch.lists.store import HashList
+
+    with HashList.open(path, read_only=True) as known:
+        cache = path.with_name(path.name + ".hmx")
+        snapshot = bytes.fromhex(known.snapshot)
+        if cache.exists():
+            try:
+                compiled = CompiledList.open(cache, verify=verify)
+            except CompiledListError:
+                pass  # whatever stands there is not a compiled list that can be used: it is made again
+            else:
+                if compiled.snapshot == snapshot:
+                    return compiled
+                compiled.close()
+        known.compile(cache)
+        compiled = CompiledList.open(cache, verify=verify)
+        if compiled.snapshot != snapshot and compiled.snapshot != bytes.fromhex(known.snapshot):
+            compiled.close()
+            raise UsageError(f"{path}: changed while it was compiled; try again")
+        return compiled
+
+
+class Matcher:
+    """Matches query records with a compiled list, exactly and completely. Use `open`.
+
+    Attributes:
+        radius: algorithm -> largest distance that still matches, inclusive, for every algorithm that is matched by
+            distance.
+        min_quality: PDQ hashes of a quality under this are not matched, on either side.
+        algorithms: the algorithms that are looked up, in registry order.
+    """
+
+    def __init__(
+        self,
+        compiled: CompiledList,
+        *,
+        radius: Mapping[str, int] | None = None,
+        min_quality: int = PDQ_MIN_QUALITY,
+        algorithms: Iterable[str] | None = None,
+        allow: CompiledList | None = None,
+        allow_exact: bool = False,
+    ) -> None:
+        """See `open`; ``compiled`` and ``allow`` are open compiled lists, closed with the matcher."""
+        if not isinstance(min_quality, int) or not 0 <= min_quality <= 101:
+            raise UsageError(
+                f"min_quality is {min_quality!r}; expected a whole number from 0 (match all) to 101 (none)"
+            )
+        self.compiled = compiled
+        self.allow = allow
+        self.min_quality = min_quality
+        self.allow_exact = allow_exact
+        self.radius = {a.name: a.radius for a in ALGORITHMS.values() if a.kind in (Kind.HAMMING, Kind.EUCLIDEAN)} | {
+            name: check_radius(name, value) for name, value in (radius or {}).items()
+        }
+        wanted = {get(name).name for name in algorithms} if algorithms is not None else set(ALGORITHMS)
+        if algorithms is not None and (opaque := sorted(n for n in wanted if ALGORITHMS[n].kind is Kind.OPAQUE)):
+            raise UnknownAlgorithmError(f"{', '.join(opaque)}: kept with entries, but not matched by hashmatch")
+        self.algorithms = tuple(n for n in ALGORITHMS if n in wanted and ALGORITHMS[n].kind is not Kind.OPAQUE)
+        self._searcher = Searcher(compiled)
+        self._allow_searcher = Searcher(allow) if allow is not None else None
+        #: algorithm -> how many query hashes were looked up so far (for the chance figure of a report)
+        self.looked_up: Counter[str] = Counter()
+
+    @classmethod
+    def open(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        radius: Mapping[str, int] | None = None,
+        min_quality: int = PDQ_MIN_QUALITY,
+        algorithms: Iterable[str] | None = None,
+        allow: str | os.PathLike[str] | None = None,
+        allow_exact: bool = False,
+        verify: bool = True,
+    ) -> Self:
+        """Open a list for matching.
+
+        Args:
+            path: a compiled list (``.hmx``), or a list (``.hml``), which is compiled on the fly; see `open_compiled`.
+            radius: algorithm -> largest distance that still matches, inclusive; others keep their defaults.
+            min_quality: PDQ hashes of a quality under this are not matched, in queries or in the list.
+            algorithms: look up these only; by default all that query and list share.
+            allow: a known-good list. Near matches of a query that equals one of its entries (same digest, or same
+                perceptual code) are suppressed and counted.
+            allow_exact: a known-good list suppresses exact matches and conflicts as well. By default it does not: two
+                lists that contradict each other about one file are for a human to see.
+            verify: check the parts of the compiled list that are used; see `CompiledList.open`.
+
+        Raises:
+            ListError, CompiledListError, StorageError: a list cannot be opened or trusted.
+            RoleError: a known-good list as ``path``, or another as ``allow``.
+            RadiusError, UnknownAlgorithmError, UsageError: a parameter is wrong.
+        """
+        compiled = open_compiled(path, verify=verify)
+        good = None
+        try:
+            good = open_compiled(allow, verify=verify, role="known-good") if allow is not None else None
+            return cls(
+                compiled,
+                radius=radius,
+                min_quality=min_quality,
+                algorithms=algorithms,
+                allow=good,
+                allow_exact=allow_exact,
+            )
+        except BaseException:
+            compiled.close()
+            if good is not None:
+                good.close()
+            raise
+
+    def close(self) -> None:
+        """Unmap the lists."""
+        self.compiled.close()
+        if self.allow is not None:
+            self.allow.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # ------------------------------------------------------------------ arrays in, arrays out
+
+    def search_codes(self, algorithm: str, codes: NDArray[np.uint8], radius: int | None = None) -> Triple:
+        """All rows within ``radius`` (inclusive; None: the matcher's) of each code. See `Searcher.search_codes`.
+
+        No policy applies here: neither the quality rule nor a known-good list.
+        """
+        if radius is None:
+            radius = self.radius.get(algorithm, 0)
+        return self._searcher.search_codes(algorithm, codes, radius)
+
+    def search_digests(self, algorithm: str, digests: NDArray[np.uint8]) -> Triple:
+        """All rows whose digest equals each query's. See `Searcher.search_digests`."""
+        return self._searcher.search_digests(algorithm, digests)
+
+    @property
+    def engines(self) -> dict[str, str]:
+        """Algorithm -> name of the engine that searched it, for those searched so far."""
+        return dict(self._searcher.engines_used)
+
+    # ------------------------------------------------------------------ records in, results out
+
+    def match(self, record: HashRecord) -> MatchResult:
+        """Match one record."""
+        return next(self.match_many([record]))
+
+    def match_many(self, records: Iterable[HashRecord], *, batch: int = BATCH) -> Iterator[MatchResult]:
+        """Match records, ``batch`` at a time; one result for every record, in their order."""
+        iterator = iter(records)
+        while chunk := list(islice(iterator, batch)):
+            yield from self._match_batch(chunk)
+
+    def _match_batch(self, records: list[HashRecord]) -> Iterator[MatchResult]:
+        hits = self._search_batch(records)
+        allowed = self._known_good(records, hits)
+        for index, record in enumerate(records):
+            found = hits.get(index)
+            if found is None:
+                verdict = Verdict.NONE if record.status == "ok" else Verdict.UNREADABLE
+                yield MatchResult(record, verdict, known_good=allowed.get(index, ()))
+            else:
+                yield self._judge(record, found, allowed.get(index, ()))
+
+    def _search_batch(self, records: list[HashRecord]) -> dict[int, _Hits]:
+        hits: dict[int, _Hits] = {}
+        for name in self.algorithms:
+            chosen = [i for i, record in enumerate(records) if name in record.hashes]
+            if name == "pdq" and self.min_quality:
+                low = [i for i in chosen if records[i].quality.get("pdq", 100) < self.min_quality]
+                for i in low:
+                    hits.setdefault(i, _Hits()).notes.append(
+                        f"pdq was not matched: its quality is {records[i].quality['pdq']}, under {self.min_quality}"
+                    )
+                chosen = [i for i in chosen if records[i].quality.get("pdq", 100) >= self.min_quality]
+            if not chosen or name not in self.compiled.algorithms:
+                continue
+            self.looked_up[name] += len(chosen)
+            queries = _matrix(name, [records[i].hashes[name] for i in chosen])
+            number = ALGORITHMS[name].number
+            for at, row, distance in _pairs(self._search(self._searcher, name, queries, self.radius.get(name, 0))):
+                found = hits.setdefault(chosen[at], _Hits())
+                if name == "pdq" and self.min_quality and (entry := self._low_quality(row)):
+                    found.notes.append(entry)
+                    continue
+                found.rows.setdefault(row, []).append((number, distance))
+        return hits
+
+    def _search(self, searcher: Searcher, name: str, queries: NDArray[np.uint8], radius: int) -> Triple:
+        if ALGORITHMS[name].kind is Kind.EXACT:
+            return searcher.search_digests(name, queries)
+        return searcher.search_codes(name, queries, radius)
+
+    def _low_quality(self, row: int) -> str:
+        quality = int(self.compiled.row_quality()[row])
+        if quality >= self.min_quality:  # 255, not known, among them
+            return ""
+        source, ref = self._source_and_ref(row)
+        return f"pdq of entry {ref} of {source} was not matched: its quality is {quality}, under {self.min_quality}"
+
+    def _source_and_ref(self, row: int) -> tuple[str, str]:
+        source = self.compiled.meta["sources"][int(self.compiled.row_sources()[row])]["name"]
+        return source, self.compiled.refs([row])[0]
+
+    def _known_good(self, records: list[HashRecord], hits: Mapping[int, _Hits]) -> dict[int, list[str]]:
+        """Index of a record -> known-good entries that it equals. Only records that hit something are looked up."""
+        searcher, allow = self._allow_searcher, self.allow
+        if searcher is None or allow is None:
+            return {}
+        result: dict[int, list[str]] = {}
+        candidates = [i for i, found in hits.items() if found.rows]
+        for name in allow.algorithms:
+            chosen = [i for i in candidates if name in records[i].hashes]
+            if not chosen:
+                continue
+            queries = _matrix(name, [records[i].hashes[name] for i in chosen])
+            for at, row, _ in _pairs(self._search(searcher, name, queries, 0)):
+                source = allow.meta["sources"][int(allow.row_sources()[row])]["name"]
+                text = f"{source}: {allow.refs([row])[0]}"
+                equal = result.setdefault(chosen[at], [])
+                if text not in equal:
+                    equal.append(text)
+        return result
+
+    def _judge(self, record: HashRecord, found: _Hits, allowed: Sequence[str]) -> MatchResult:
+        matches: list[Match] = []
+        verdict = Verdict.NONE if record.status == "ok" else Verdict.UNREADABLE
+        suppressed: list[Match] = []
+        exact = conflict = near = False
+        for row in sorted(found.rows):
+            of_row = found.rows[row]
+            agrees, disagrees = self._agreement(record, row, {number for number, _ in of_row})
+            made = [self._make(row, number, distance, agrees, disagrees) for number, distance in sorted(of_row)]
+            if allowed and (self.allow_exact or not agrees):
+                suppressed += made
+                continue
+            matches += made
+            exact |= bool(agrees)
+            conflict |= bool(disagrees)
+            near |= not agrees
+        if conflict:
+            verdict = Verdict.CONFLICT
+        elif exact:
+            verdict = Verdict.EXACT
+        elif near:
+            verdict = Verdict.NEAR
+        return MatchResult(record, verdict, matches, suppressed, allowed, found.notes)
+
+    def _agreement(self, record: HashRecord, row: int, hit: set[int]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Digests (and size) that agree and that do not; both empty where no digest agrees."""
+        agrees: list[str] = []
+        disagrees: list[str] = []
+        mask = int(self.compiled.row_masks()[row])
+        for name in self.algorithms:
+            algorithm = ALGORITHMS[name]
+            if algorithm.kind is Kind.EXACT and name in record.hashes and mask >> algorithm.number & 1:
+                (agrees if algorithm.number in hit else disagrees).append(name)
+        if not agrees:
+            return (), ()
+        size = int(self.compiled.row_sizes()[row])
+        if size >= 0 and record.size is not None:
+            (agrees if size == record.size else disagrees).append("size")
+        return tuple(agrees), tuple(disagrees)
+
+    def _make(self, row: int, number: int, distance: int, agrees: tuple[str, ...], disagrees: tuple[str, ...]) -> Match:
+        source, ref = self._source_and_ref(row)
+        category = int(self.compiled.row_categories()[row])
+        pair = tuple(self.compiled.meta["categories"][category - 1]) if category else None
+        media = int(self.compiled.row_media()[row])
+        algorithm = _NAMES[number]
+        return Match(
+            row,
+            source,
+            ref,
+            pair,
+            _MEDIA[media] if media < len(_MEDIA) else "",
+            algorithm,
+            distance,
+            self.radius.get(algorithm, 0),
+            agrees,
+            disagrees,
+        )
+
+
+_NAMES = {a.number: a.name for a in ALGORITHMS.values()}
+#: Media types by their number in a compiled list; FORMATS.md.
+_MEDIA = ("", "image", "video", "other")
+
+
+def _matrix(name: str, hashes: Sequence[bytes]) -> NDArray[np.uint8]:
+    """uint8[n, width] of ``hashes``; a hash of another width raises `UsageError`."""
+    width = ALGORITHMS[name].width
+    if any(len(value) != width for value in hashes):
+        found = next(len(value) for value in hashes if len(value) != width)
+        raise UsageError(f"a {name} hash of {found} bytes; expected {width}")
+    return np.frombuffer(b"".join(hashes), np.uint8).reshape(-1, width)
+
+
+def _pairs(triple: Triple) -> Iterator[tuple[int, int, int]]:
+    """(query, row, distance) of a search's results, in order."""
+    offsets, rows, distances = triple
+    query: NDArray[Any] = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    return zip(query.tolist(), rows.tolist(), distances.tolist(), strict=True)

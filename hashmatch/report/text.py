@@ -1,0 +1,78 @@
+"""The summary that people read, on a terminal and in ``summary.txt``: plain text, the same for the same run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hashmatch.matcher import MatchResult, Verdict
+
+__all__ = ["LISTED", "match_lines", "printable", "summary_lines"]
+
+#: Results that a text summary lists at most, conflicts first.
+LISTED = 20
+
+_MEANING = {
+    Verdict.CONFLICT: "digests contradict each other: look first",
+    Verdict.EXACT: "the same file as an entry",
+    Verdict.NEAR: "a perceptual hash within its radius",
+    Verdict.NONE: "nothing matched",
+    Verdict.UNREADABLE: "nothing matched, and not all hashes could be computed",
+}
+
+
+def printable(text: str) -> str:
+    """``text`` with control characters and undecodable bytes escaped, so that a file's name cannot drive a terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
+def summary_lines(summary: Mapping[str, Any]) -> list[str]:
+    """Lines of the summary, from `Summary.as_dict`."""
+    verdicts = summary["verdicts"]
+    known = summary["list"]
+    names = ", ".join(printable(source["name"]) for source in known["sources"]) or "no sources"
+    lines = [
+        f"list      {printable(known['path'])}: {known['entries']:,} entries of {names}",
+        f"snapshot  {known['snapshot']}",
+        f"queries   {summary['queries']:,}",
+    ]
+    lines += [f"  {verdict.value:<11}{verdicts[verdict.value]:>9,}  {meaning}" for verdict, meaning in _MEANING.items()]
+    not_ok = {status: count for status, count in summary["statuses"].items() if status != "ok"}
+    if not_ok:
+        lines.append("not read  " + ", ".join(f"{count:,} {status}" for status, count in not_ok.items()))
+    if summary["queries_with_suppressed_matches"]:
+        lines.append(
+            f"suppressed by the known-good list: matches of {summary['queries_with_suppressed_matches']:,} queries"
+        )
+    if summary["queries_with_notes"]:
+        lines.append(
+            f"not matched for low quality: {summary['queries_with_notes']:,} queries carry a note that says so"
+        )
+    for name, figure in summary["chance"].items():
+        warning = "; WARNING: chance alone may explain matches" if figure["warn"] else ""
+        lines.append(
+            f"chance    {name} at radius {figure['radius']}: {figure['expected_chance_pairs']:.2g} pairs expected from "
+            f"{figure['queries']:,} queries x {figure['entries']:,} entries{warning}"
+        )
+    lines.append("Every match is a candidate for human review, never a finding.")
+    return lines
+
+
+def match_lines(results: Sequence[MatchResult], total: int) -> list[str]:
+    """Lines for the results that a summary lists, conflicts first; ``total`` is how many results matched."""
+    order = {Verdict.CONFLICT: 0, Verdict.EXACT: 1, Verdict.NEAR: 2}
+    lines = []
+    for result in sorted(results, key=lambda r: order.get(r.verdict, 3)):
+        for match in result.matches[:3]:
+            category = f", category {':'.join(match.category)}" if match.category else ""
+            how = f"{match.algorithm} distance {match.distance} of {match.radius}" if match.radius else match.algorithm
+            against = f"; differs in {', '.join(match.disagrees)}" if match.disagrees else ""
+            lines.append(
+                f"{result.verdict.value:<9} {printable(result.record.name)}  ->  {printable(match.source)} "
+                f"{printable(match.entry)} ({how}{category}{against})"
+            )
+        if len(result.matches) > 3:
+            lines.append(f"{'':<9} and {len(result.matches) - 3:,} more matches of the same query")
+    if total > len(results):
+        lines.append(f"... and {total - len(results):,} more queries that matched")
+    return lines
