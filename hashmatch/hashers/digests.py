@@ -50,7 +50,7 @@ def digest_bytes(data: bytes | bytearray | memoryview, algorithms: Iterable[str]
 
 
 def digest_stream(
-    file: IO[bytes], algorithms: Iterable[str], chunk: int = DEFAULT_CHUNK
+    file: IO[bytes], algorithms: Iterable[str], chunk: int = DEFAULT_CHUNK, *, start: bytes = b""
 ) -> tuple[dict[str, bytes], int]:
     """Digests of a binary file from where it stands to its end, in bounded memory.
 
@@ -58,9 +58,10 @@ def digest_stream(
         file: open for reading in binary mode.
         algorithms: names of digests; none is allowed, and then only the bytes are counted.
         chunk: bytes to read at a time.
+        start: bytes that the caller has read from the file already.
 
     Returns:
-        ``(digests, size)``: as `digest_bytes`, and the number of bytes read.
+        ``(digests, size)``: as `digest_bytes`, and the number of bytes, those of ``start`` included.
 
     Raises:
         UnknownAlgorithmError: a name that is not a digest.
@@ -68,8 +69,10 @@ def digest_stream(
     """
     states = _start(algorithms)
     size = 0
-    while block := file.read(chunk):
+    block = start or file.read(chunk)
+    while block:
         size += len(block)
         for state in states.values():
             state.update(block)
+        block = file.read(chunk)
     return {name: state.digest() for name, state in states.items()}, size

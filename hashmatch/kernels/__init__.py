@@ -31,6 +31,7 @@ __all__ = [
     "ENVIRONMENT_VARIABLE",
     "Implementation",
     "active",
+    "forced",
     "hamming_range",
     "implementations",
     "pdq_dihedral_from_luma",
@@ -92,22 +93,27 @@ def implementations() -> list[Implementation]:
     return [Implementation(name, name in _LOADERS, "" if name in _LOADERS else missing) for name in _NAMES]
 
 
+def forced() -> bool:
+    """Whether ``HASHMATCH_KERNELS`` forces an implementation."""
+    return bool(os.environ.get(ENVIRONMENT_VARIABLE))
+
+
 def active() -> str:
     """Name of the implementation in use.
 
     Raises:
         KernelUnavailableError: ``HASHMATCH_KERNELS`` names one that does not exist or that this machine lacks.
     """
-    forced = os.environ.get(ENVIRONMENT_VARIABLE, "")
-    if not forced:
+    name = os.environ.get(ENVIRONMENT_VARIABLE, "")
+    if not name:
         return next(iter(_LOADERS))
-    if forced not in _LOADERS:
+    if name not in _LOADERS:
         known = {item.name: item.reason for item in implementations()}
-        why = known.get(forced, f"no such implementation; known are {', '.join(_NAMES)}")
+        why = known.get(name, f"no such implementation; known are {', '.join(_NAMES)}")
         raise KernelUnavailableError(
-            f"{ENVIRONMENT_VARIABLE} forces the kernels {shorten(forced)}: {why}; available here: {', '.join(_LOADERS)}"
+            f"{ENVIRONMENT_VARIABLE} forces the kernels {shorten(name)}: {why}; available here: {', '.join(_LOADERS)}"
         )
-    return forced
+    return name
 
 
 @cache

@@ -1,0 +1,198 @@
+"""From a file or bytes to a record: digests and pixels from one read of the file.
+
+Three functions, for three callers. `hash_image` is the public one and raises where an image cannot be used;
+`hash_bytes` is the same for bytes that are in memory; `hash_file` never raises for a bad file and returns a record that
+says what was wrong, which is what a scan needs: one row for every file.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hashmatch import hashers
+from hashmatch.errors import ImageError, ImageReadError, ImageTooLargeError
+from hashmatch.hashers import digests
+from hashmatch.record import HashRecord
+
+if TYPE_CHECKING:
+    from hashmatch.imaging import Limits
+
+__all__ = ["DEFAULT_ALGORITHMS", "PROFILE", "check_algorithms", "hash_bytes", "hash_file", "hash_image"]
+
+#: What is computed where the caller names no algorithms.
+DEFAULT_ALGORITHMS = ("pdq", "phash", "md5")
+
+#: How pixels become hashes here: RGB route, no resize before the filter, bit-exact with pdqhash and imagehash.
+PROFILE = "reference"
+
+
+def check_algorithms(algorithms: Iterable[str]) -> tuple[str, ...]:
+    """Names of ``algorithms`` without duplicates, in registry order, if all of them can be computed.
+
+    Raises:
+        UnknownAlgorithmError: an unknown name, or an algorithm that is never computed (``photodna``).
+    """
+    return hashers.check_computed(algorithms)
+
+
+def hash_bytes(
+    data: bytes,
+    algorithms: Iterable[str] = DEFAULT_ALGORITHMS,
+    *,
+    name: str = "",
+    limits: Limits | None = None,
+    orientation: bool = False,
+) -> HashRecord:
+    """Hashes of an image file held in memory.
+
+    Args:
+        data: the whole file.
+        algorithms: names of digests and perceptual algorithms. Where only digests are named nothing is decoded, and
+            any bytes will do.
+        name: what the record is called.
+        limits: sizes that are refused; the defaults of `hashmatch.imaging.Limits` where None. Digests alone have none.
+        orientation: apply the EXIF orientation before hashing.
+
+    Raises:
+        UnknownAlgorithmError: an unknown name, or an algorithm that is never computed (``photodna``).
+        ImageFormatError: not an image, or not of an allowed format.
+        ImageTooLargeError: over the limit of bytes, pixels or frames.
+        ImageDecodeError: truncated or corrupt.
+    """
+    chosen = check_algorithms(algorithms)
+    record = HashRecord(name=name)
+    _add_digests(record, data, chosen)
+    _add_perceptual(record, data, chosen, limits, orientation)
+    return record
+
+
+def hash_image(
+    path_or_bytes: str | os.PathLike[str] | bytes | bytearray | memoryview,
+    algorithms: Iterable[str] = DEFAULT_ALGORITHMS,
+    *,
+    limits: Limits | None = None,
+    orientation: bool = False,
+) -> HashRecord:
+    """Hashes of one image.
+
+    Args:
+        path_or_bytes: path of a file, which is read once, or a whole file's bytes.
+        algorithms: names of digests and perceptual algorithms (see `hash_bytes`).
+        limits: sizes that are refused; the defaults of `hashmatch.imaging.Limits` where None.
+        orientation: apply the EXIF orientation before hashing.
+
+    Returns:
+        A record named after the path as given, or "" for bytes.
+
+    Raises:
+        ImageReadError: the file is missing, a folder, or cannot be read.
+        ImageFormatError: not an image, or not of an allowed format.
+        ImageTooLargeError: over the limit of bytes, pixels or frames.
+        ImageDecodeError: truncated or corrupt.
+        UnknownAlgorithmError: an unknown name, or an algorithm that is never computed (``photodna``).
+    """
+    if isinstance(path_or_bytes, (bytes, bytearray, memoryview)):
+        return hash_bytes(bytes(path_or_bytes), algorithms, limits=limits, orientation=orientation)
+    record, error = _hash_path(path_or_bytes, check_algorithms(algorithms), limits, orientation)
+    if error is not None:
+        raise type(error)(f"{record.name}: {error}") from error
+    return record
+
+
+def hash_file(
+    path: str | os.PathLike[str],
+    algorithms: Iterable[str] = DEFAULT_ALGORITHMS,
+    *,
+    limits: Limits | None = None,
+    orientation: bool = False,
+) -> HashRecord:
+    """Hashes of one file, whatever is wrong with it.
+
+    Args: as `hash_image`.
+
+    Returns:
+        A record named after the path as given. Where the image cannot be used its ``status`` is ``unreadable``,
+        ``too_large`` or ``unsupported`` and its ``reason`` names the path; ``hashes`` holds the digests if the bytes
+        could be read. Digests of a file over the limit of bytes are made by streaming it.
+
+    Raises:
+        UnknownAlgorithmError: an unknown name, or an algorithm that is never computed (``photodna``): a mistake in the
+            call, not in the file.
+    """
+    record, error = _hash_path(path, check_algorithms(algorithms), limits, orientation)
+    if error is not None:
+        record.status = error.status
+        record.reason = f"{record.name}: {error}"
+    return record
+
+
+def _hash_path(
+    path: str | os.PathLike[str], chosen: tuple[str, ...], limits: Limits | None, orientation: bool
+) -> tuple[HashRecord, ImageError | None]:
+    """The record as far as it could be made, and what stopped it."""
+    record = HashRecord(name=os.fspath(path))
+    perceptual = [name for name in chosen if name in hashers.PERCEPTUAL]
+    try:
+        if not stat.S_ISREG(Path(path).stat().st_mode):
+            # A pipe would block for ever, and a device may have no end.
+            kind = "a folder" if Path(path).is_dir() else "a device, a pipe or a socket"
+            return record, ImageReadError(f"cannot be read: {kind}; expected a file")
+        with Path(path).open("rb") as file:
+            # One byte more than the limit tells whether there is more; the size of a file may change while it is read.
+            data = file.read(_most_bytes(limits) + 1) if perceptual else b""
+            if perceptual and len(data) <= _most_bytes(limits):
+                _add_digests(record, data, chosen)
+            else:
+                wanted = [name for name in chosen if name in digests.DIGESTS]
+                record.hashes, record.size = digests.digest_stream(file, wanted, start=data)
+    except (OSError, ValueError) as error:  # ValueError: a path with a NUL character
+        reason = getattr(error, "strerror", None) or str(error)
+        failure = ImageReadError(f"cannot be read: {reason}")
+        failure.__cause__ = error
+        return record, failure
+    try:
+        if perceptual and record.size is not None and record.size > _most_bytes(limits):
+            raise ImageTooLargeError(f"{record.size:,} bytes; the limit is {_most_bytes(limits):,} bytes")
+        _add_perceptual(record, data, chosen, limits, orientation)
+    except ImageError as error:
+        return record, error
+    return record, None
+
+
+def _most_bytes(limits: Limits | None) -> int:
+    from hashmatch.imaging import Limits
+
+    return (limits or Limits()).max_bytes
+
+
+def _add_digests(record: HashRecord, data: bytes, chosen: tuple[str, ...]) -> None:
+    record.size = len(data)
+    record.hashes.update(digests.digest_bytes(data, [name for name in chosen if name in digests.DIGESTS]))
+
+
+def _add_perceptual(
+    record: HashRecord, data: bytes, chosen: tuple[str, ...], limits: Limits | None, orientation: bool
+) -> None:
+    wanted = [name for name in chosen if name in hashers.PERCEPTUAL]
+    if not wanted:
+        return
+    from hashmatch import imaging
+
+    pixels = imaging.decode(data, limits=limits, orientation=orientation)
+    try:
+        hashes, quality = hashers.compute(pixels, wanted)
+    except MemoryError as error:
+        raise ImageTooLargeError(
+            f"{pixels.format} image of {pixels.width:,} x {pixels.height:,} pixels: out of memory while hashing"
+        ) from error
+    record.hashes.update(hashes)
+    record.quality.update(quality)
+    record.profile = PROFILE
+    record.decoder = imaging.decoder_version()
+    record.format = pixels.format
+    record.width, record.height = pixels.width, pixels.height
+    record.oriented = pixels.oriented
