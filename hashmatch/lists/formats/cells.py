@@ -45,7 +45,7 @@ _ALIASES: Mapping[str, str] = {
 
 _SEPARATORS = re.compile(r"[\s_-]+")
 _CONTROL_BUT_TAB = re.compile(r"[\x00-\x08\x0a-\x1f]")
-_CONTROL_IN_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_CONTROL_IN_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]|\r(?!\n)")
 _DECIMALS = re.compile(r"[\s,]+")
 _MAX_INT = (1 << 63) - 1
 
@@ -110,7 +110,7 @@ def check_text(text: str, field: str, max_string: int) -> str:
     """``text``, if it may stand in metadata.
 
     Raises:
-        RecordError: a control character other than tab and line ends, or more than ``max_string`` characters.
+        RecordError: a control character other than tab, LF and CR LF, or more than ``max_string`` characters.
     """
     return _check(text, field, max_string, _CONTROL_IN_TEXT.search)
 
@@ -129,7 +129,7 @@ def _check(text: str, field: str, max_string: int, search: Callable[[str], re.Ma
         raise RecordError(f"found {len(text):,} characters; expected at most {max_string:,}", field=field)
     if not text.isprintable() and (found := search(text)):
         raise RecordError(
-            f"found the control character U+{ord(found[0]):04X} in {shorten(text)}; expected text without any",
+            f"found the control character U+{ord(found[0][0]):04X} in {shorten(text)}; expected text without any",
             field=field,
         )
     return text

@@ -62,7 +62,7 @@ _CACHED_TEXT = 512
 _USUAL_WIDTH = {"md5": 32, "sha1": 40, "photodna": 288, "zz40": 32, "lace": 172}
 _LACE_BYTES = ALGORITHMS["lace"].width
 
-_make_entry: Callable[[tuple[Any, ...]], Entry] = partial(tuple.__new__, Entry)  # type: ignore[arg-type]
+_make_entry: Callable[[tuple[Any, ...]], Entry] = partial(tuple.__new__, Entry)
 
 
 def detect(head: Head) -> bool:

@@ -164,7 +164,7 @@ class Input:
         status = _status(file.fileno())
         if status is not None and stat.S_ISREG(status[0]):
             self.bytes_total = status[1]
-        return file  # type: ignore[return-value]  # FileIO reads like a BinaryIO
+        return file
 
     def __enter__(self) -> Input:
         return self
@@ -320,7 +320,7 @@ class Input:
         for block in self.blocks():
             # str.splitlines would also split at U+2028 and the like, which stand in names.
             lines = block.decode().split("\n")
-            if not lines[-1]:
+            if not self.unterminated:
                 lines.pop()
             self.line_number = self.block_line - 1
             for line in lines:

@@ -22,7 +22,7 @@ from typing import Any
 from hashmatch.algorithms import ALGORITHMS, EMPTY_DIGESTS, parse_hex
 from hashmatch.errors import RecordError, shorten
 from hashmatch.lists.entry import Entry, pack_hashes
-from hashmatch.lists.formats.cells import algorithm_of, check_reference, check_text
+from hashmatch.lists.formats.cells import algorithm_of, check_reference
 from hashmatch.lists.formats.source import Head, Input, ReadOptions
 
 __all__ = ["detect", "read"]
@@ -32,7 +32,7 @@ _ESCAPE = re.compile(r"\\(.?)", re.DOTALL)
 _ESCAPED = {"n": "\n", "r": "\r", "\\": "\\"}
 _PDQ_LINE = re.compile(r"[0-9A-Fa-f]{64},")
 
-_make_entry: Callable[[tuple[Any, ...]], Entry] = partial(tuple.__new__, Entry)  # type: ignore[arg-type]
+_make_entry: Callable[[tuple[Any, ...]], Entry] = partial(tuple.__new__, Entry)
 
 
 def detect(head: Head, *, algorithm: str) -> bool:
@@ -83,7 +83,8 @@ def read(source: Input, options: ReadOptions, *, algorithm: str) -> Iterator[Ent
             elif paths and not path:
                 raise RecordError("found a digest without a path; expected a path, as the records before it have")
             # A line end in a path that was escaped is meant; elsewhere it is refused like any control character.
-            (check_text if line.startswith("\\") else check_reference)(path, "path", cap)
+            unescaped = path.replace("\n", "").replace("\r", "") if line[0] == "\\" else path
+            check_reference(unescaped, "path", cap)
             yield (
                 Entry(path, None, "", None, "", b"\0\0\0\0", 1)
                 if value == empty

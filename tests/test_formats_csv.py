@@ -1,0 +1,176 @@
+"""Generic CSV: delimiters, names of columns, the forms of hashes."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hashmatch.algorithms import ALGORITHMS
+from hashmatch.errors import FormatUnknownError, RecordError
+from hashmatch.lists.entry import Entry
+from hashmatch.lists.formats import open_entries
+from hashmatch.lists.formats.cells import algorithm_of
+from hashmatch.lists.formats.csv_generic import delimiter_of
+
+MD5, PDQ = "0f" * 16, "c3" * 32
+PHOTODNA, LACE = bytes(range(144)), bytes(range(129))
+
+
+@pytest.fixture
+def read(tmp_path):
+    def read(text: str, **options) -> list[Entry | RecordError]:
+        path = tmp_path / "list.csv"
+        path.write_bytes(text.encode())
+        with open_entries(path, **options) as reading:
+            assert reading.format.name == "csv"
+            return list(reading)
+
+    return read
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_all_columns(read, delimiter):
+    cells = {
+        "ID": "e-1",
+        "Md5": MD5,
+        "PDQ": PDQ.upper(),
+        "pdq_quality": "100",
+        "category": "A1",
+        "Category_Scheme": "ncmec",
+        "media_type": "Image",
+        "size": "12",
+        "Comment": "é",
+        "Empty": "",
+    }
+    (entry,) = read(delimiter.join(cells) + "\n" + delimiter.join(cells.values()) + "\n")
+    assert entry == Entry.make(
+        "e-1",
+        {"md5": bytes.fromhex(MD5), "pdq": bytes.fromhex(PDQ)},
+        quality={"pdq": 100},
+        category=("ncmec", "A1"),
+        media_type="image",
+        size=12,
+        metadata={"Comment": "é"},
+    )
+
+
+@pytest.mark.parametrize(
+    ("column", "algorithm"),
+    [("SHA-1", "sha1"), ("sha_256", "sha256"), ("SHA 512", "sha512"), ("photo_dna", "photodna"), ("PhotoDNA", "photodna"),
+     ("md5sum", "md5"), ("crc32", None), ("filename", None), ("", None)],
+)  # fmt: skip
+def test_names_of_columns(column, algorithm):
+    assert algorithm_of(column) == algorithm
+
+
+@pytest.mark.parametrize(
+    ("header", "delimiter"),
+    [("md5", ","), ("id;md5", ";"), ("id|md5|a,b", "|"), ("md5,sha1;x", ","), ("a,b", None), ('"md5', None), ("", None)],
+)
+def test_delimiter(header, delimiter):
+    assert delimiter_of(header) == delimiter
+
+
+@pytest.mark.parametrize("name", list(ALGORITHMS))
+def test_every_algorithm(read, name):
+    value = bytes(range(ALGORITHMS[name].width))
+    (entry,) = read(f"id,{name}\n1, {value.hex().upper()} \n")
+    assert entry.hashes == {name: value}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        base64.b64encode(PHOTODNA).decode(),
+        '"' + ",".join(map(str, PHOTODNA)) + '"',
+        '"' + ", ".join(map(str, PHOTODNA)) + '"',
+        " ".join(map(str, PHOTODNA)),
+        '"[' + ", ".join(map(str, PHOTODNA)) + ']"',
+    ],
+)
+def test_forms_of_photodna(read, text):
+    (entry,) = read(f"id,photodna,lace\n1,{text},{base64.b64encode(LACE).decode()}\n")
+    assert entry.hashes == {"photodna": PHOTODNA, "lace": LACE}
+
+
+@pytest.mark.parametrize(
+    ("row", "field", "message"),
+    [
+        ("1,x,,,", "md5", "found 'x'"),
+        (f"1,{MD5},x,,", "size", "whole number"),
+        (f"1,{MD5},,101,", "Quality", "0 to 100"),
+        (f"1,{MD5},,,audio", "media_type", "one of image, video, other"),
+        (f"\x1b[1m,{MD5},,,", "id", r"U\+001B"),
+        ("1,,,,", None, "without any hash"),
+        (f"1,{MD5}", None, "found 2 columns; expected 5"),
+        (f"1,{MD5},,,,x", None, "column 6"),
+        (f'1,"{MD5}"x,,,', None, "not valid CSV"),
+        (f"1,{MD5[:-1]}", None, "columns"),
+    ],
+)
+def test_malformed(read, row, field, message):
+    good = f"2,{MD5},,,"
+    first, error, last = read(f"id,md5,size,Quality,media_type\n{good}\n{row}\n{good}")
+    assert first == last
+    assert isinstance(error, RecordError)
+    assert (error.line, error.record, error.field) == (3, 2, field)
+    with pytest.raises(RecordError, match=message):
+        raise error
+
+
+def test_quality_and_pdq_quality(read):
+    (entry,) = read(f"pdq,quality,pdq_quality\n{PDQ},good,77\n")
+    assert entry.quality == {"pdq": 77}
+    assert entry.fields == {"quality": "good"}
+
+
+def test_empty_file_digest(read):
+    (entry,) = read("md5,name\nD41D8CD98F00B204E9800998ECF8427E,x\n")
+    assert (entry.dropped, entry.hashes, entry.fields) == (1, {}, {"name": "x"})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("md5,MD5\n", "'MD5' twice"), ("sha1,SHA-1\n", "sha1 in the columns"), ("md5,,x\n", "no name for column 2")],
+)
+def test_bad_header(read, text, message):
+    with pytest.raises(RecordError, match=message):
+        read(text)
+
+
+def test_no_algorithm_in_header(read, tmp_path):
+    with pytest.raises(FormatUnknownError, match=r"tried icse, .*--from"):
+        read("id,name\n1,2\n")
+    with pytest.raises(RecordError, match="no header that names an algorithm"):
+        read("id,name\n1,2\n", from_format="csv")
+
+
+def test_header_only(read):
+    assert read("id,md5\n") == []
+    assert read("\n\nid,md5") == []
+
+
+texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=10)
+
+
+@given(
+    st.lists(st.tuples(texts, st.binary(min_size=16, max_size=16), texts), min_size=1, max_size=10),
+    st.sampled_from([",", ";", "\t", "|"]),
+    st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+)
+@settings(max_examples=60, deadline=None)
+def test_round_trip(tmp_path_factory, rows, delimiter, quoting):
+    out = io.StringIO()
+    writer = csv.writer(out, delimiter=delimiter, quoting=quoting, lineterminator="\r\n")
+    writer.writerow(["id", "md5", "note"])
+    writer.writerows([ref, value.hex(), note] for ref, value, note in rows)
+    path = tmp_path_factory.getbasetemp() / "round.csv"
+    path.write_bytes(out.getvalue().encode())
+    with open_entries(path) as reading:
+        found = [(e.ref, e.hashes["md5"], e.fields.get("note", "")) for e in reading]
+    assert found == rows
