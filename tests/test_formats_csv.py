@@ -61,8 +61,8 @@ def test_all_columns(read, delimiter):
 
 @pytest.mark.parametrize(
     ("column", "algorithm"),
-    [("SHA-1", "sha1"), ("sha_256", "sha256"), ("SHA 512", "sha512"), ("photo_dna", "photodna"), ("PhotoDNA", "photodna"),
-     ("md5sum", "md5"), ("crc32", None), ("filename", None), ("", None)],
+    [("SHA-1", "sha1"), ("sha_256", "sha256"), ("SHA 512", "sha512"), ("photo_dna", "photodna"), ("md5sum", "md5"),
+     ("PhotoDNA", "photodna"), ("crc32", None), ("filename", None), ("", None)],
 )  # fmt: skip
 def test_names_of_columns(column, algorithm):
     assert algorithm_of(column) == algorithm
@@ -70,7 +70,15 @@ def test_names_of_columns(column, algorithm):
 
 @pytest.mark.parametrize(
     ("header", "delimiter"),
-    [("md5", ","), ("id;md5", ";"), ("id|md5|a,b", "|"), ("md5,sha1;x", ","), ("a,b", None), ('"md5', None), ("", None)],
+    [
+        ("md5", ","),
+        ("id;md5", ";"),
+        ("id|md5|a,b", "|"),
+        ("md5,sha1;x", ","),
+        ("a,b", None),
+        ('"md5', None),
+        ("", None),
+    ],
 )
 def test_delimiter(header, delimiter):
     assert delimiter_of(header) == delimiter

@@ -85,8 +85,10 @@ class Head:
 
     @cached_property
     def is_binary(self) -> bool:
-        """Whether control characters among the first 512 characters say that this is no text."""
-        return any(c < " " and c not in "\t\n\r\f\x1b" for c in self.text[:512])
+        """Whether control characters in the first line say that this is no text (further down they are damage, which
+        the reader reports with its line)."""
+        first = self.text.lstrip("\r\n").partition("\n")[0]
+        return any(c < " " and c not in "\t\r\f\x1b" for c in first[:512])
 
     @cached_property
     def lines(self) -> tuple[str, ...]:

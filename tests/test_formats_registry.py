@@ -1,0 +1,207 @@
+"""The registry: detection, and what holds for every reader whatever the bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hashmatch.errors import FormatUnknownError, HashMatchError, InputNotFoundError, RecordError, UsageError
+from hashmatch.lists.entry import Entry
+from hashmatch.lists.formats import FORMATS, Limits, open_entries, source
+
+MD5S = ["0f" * 16, "1e" * 16, "2d" * 16]
+PDQS = ["c3" * 32, "d4" * 32, "e5" * 32]
+ICSE = (
+    "MD5;SHA1;ZZ40;PhotoDNA;Lace;Image ID;Is distributed;Victim identified;Offender identified;Series name;"
+    "Investigation name;Agency;Number of submissions;File Available;Media Type;Baseline\n"
+)
+
+
+def _digest(name: str, text: str) -> str:
+    return hashlib.new(name, text.encode()).hexdigest()
+
+
+#: Format -> a small valid file of it.
+SAMPLES: dict[str, bytes] = {
+    "icse": (
+        ICSE
+        + "".join(
+            f"{md5};;{'AB' * 16};{'01' * 144};{'Ab+/' * 43};7{n};Y;N;N;é;;Agency;3;True;Image;Yes\n"
+            for n, md5 in enumerate(MD5S)
+        )
+    ).encode(),
+    "hashdeep": (
+        "%%%% HASHDEEP-1.0\n%%%% size,md5,sha256,filename\n## x\n"
+        + "".join(f"12,{md5},{_digest('sha256', md5)},/a,é\n" for md5 in MD5S)
+    ).encode(),
+    "pdq": "".join(f"{pdq},100,né,x\n" for pdq in PDQS).encode(),
+    "md5sum": "".join(f"{md5}  pé\n" for md5 in MD5S).encode(),
+    "sha1sum": "".join(f"SHA1 (a b) = {_digest('sha1', md5)}\n" for md5 in MD5S).encode(),
+    "sha256sum": "".join(f"\\{_digest('sha256', md5)} *a\\nb\n" for md5 in MD5S).encode(),
+    "sha512sum": "".join(f"{_digest('sha512', md5)}\n" for md5 in MD5S).encode(),
+    "jsonl": "".join(
+        json.dumps({"id": md5[:2], "md5": md5, "hashes": {"pdq": PDQS[0]}, "note": "é"}) + "\n" for md5 in MD5S
+    ).encode(),
+    "csv": ("id,md5,note,pdq\n" + "".join(f'{md5[:2]},{md5},"a, é",{PDQS[0]}\n' for md5 in MD5S)).encode(),
+}
+
+
+def read(path, data: bytes, from_format=None, **options) -> tuple[str, list[Entry | RecordError]]:
+    path.write_bytes(data)
+    with open_entries(path, from_format, **options) as reading:
+        return reading.format.name, list(reading)
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    return tmp_path_factory.mktemp("registry") / "list"
+
+
+def test_every_format_has_a_sample():
+    assert set(SAMPLES) == set(FORMATS)
+    assert all(name == known.name for name, known in FORMATS.items())
+
+
+@pytest.mark.parametrize("name", FORMATS)
+class TestEveryFormat:
+    def test_is_detected(self, name, path):
+        found, records = read(path, SAMPLES[name])
+        assert found == name
+        assert len(records) == 3
+        assert all(isinstance(record, Entry) and record.hashes for record in records)
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda data: data.replace(b"\n", b"\r\n"),
+            lambda data: b"\xef\xbb\xbf" + data,
+            lambda data: data.decode().encode("utf-16"),
+            lambda data: b"\xfe\xff" + data.decode().encode("utf-16-be"),
+            lambda data: data.removesuffix(b"\n"),
+            lambda data: b"\n \n" + data.replace(b"\n", b"\n\n"),
+        ],
+        ids=["crlf", "bom", "utf-16-le", "utf-16-be", "no line end", "blank lines"],
+    )
+    @pytest.mark.parametrize("block", [50, 1 << 18])
+    def test_other_clothes(self, name, path, change, block, monkeypatch):
+        expected = read(path, SAMPLES[name])
+        monkeypatch.setattr(source, "_BLOCK", block)
+        assert read(path, change(SAMPLES[name])) == expected
+
+    def test_digest_and_size_of_the_input(self, name, path):
+        path.write_bytes(SAMPLES[name])
+        with open_entries(path) as reading:
+            assert len(list(reading)) == 3
+            assert reading.input.sha256 == hashlib.sha256(SAMPLES[name]).hexdigest()
+            assert reading.input.bytes_read == len(SAMPLES[name])
+
+    def test_truncation(self, name, path):
+        """Cut anywhere, a file gives a typed error or a shorter list, and never a hash that was not in it."""
+        data = SAMPLES[name]
+        whole = [record.hashes for record in read(path, data)[1]]
+        for length in range(len(data)):
+            try:
+                found, records = read(path, data[:length])
+            except HashMatchError as error:
+                str(error).encode()
+                continue
+            entries = [record for record in records if isinstance(record, Entry)]
+            assert found == name or not entries, (length, found)
+            assert len(records) <= 3
+            for entry, hashes in zip(entries, whole, strict=False):
+                assert entry.hashes.items() <= hashes.items(), length
+
+    @settings(max_examples=60, deadline=None)
+    @given(data=st.data())
+    def test_mutated(self, name, path, data):
+        """Damaged files raise nothing but typed errors, and every record says where it stands."""
+        text = bytearray(SAMPLES[name])
+        for _ in range(data.draw(st.integers(1, 4))):
+            at = data.draw(st.integers(0, len(text)))
+            piece = data.draw(
+                st.sampled_from([b'"', b"\0", b"\n", b";", b",", b"\\", b"{", b"\xff", b"\r", b" "])
+                | st.binary(max_size=3)
+            )
+            text[at : at + data.draw(st.integers(0, 3))] = piece
+        for chosen in (None, name):
+            try:
+                _, records = read(path, bytes(text), chosen)
+            except HashMatchError as error:
+                str(error).encode()
+                continue
+            for ordinal, record in enumerate(records, 1):
+                if isinstance(record, RecordError):
+                    assert record.record == ordinal
+                    assert record.path == str(path)
+                    assert record.line is not None
+                    str(record).encode()
+                else:
+                    assert "\0" not in record.ref
+
+    @settings(max_examples=60, deadline=None)
+    @given(data=st.binary(min_size=1, max_size=300) | st.text(max_size=100).map(lambda t: t.encode("utf-8", "replace")))
+    def test_any_bytes(self, name, path, data):
+        header = SAMPLES[name][: data[0] if data else 0]
+        for chosen in (None, name):
+            for text in (data, header + data):
+                if not text:
+                    continue
+                try:
+                    read(path, text, chosen, limits=Limits(max_line_bytes=200, max_string=50))
+                except HashMatchError as error:
+                    str(error).encode()
+
+    def test_latin1_is_reported_with_its_line(self, name, path):
+        data = SAMPLES[name].replace("é".encode(), b"\xe9") + b"\xe9\n"
+        with pytest.raises(RecordError, match=r"line \d+: found the byte 0xe9, which is not UTF-8"):
+            read(path, data)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"hello\n", "begins like no format"),
+        (b"\n\n", "begins like no format"),
+        (b"\x00\x01\x02", "is binary"),
+        (b"\xff\xd8\xff\xe0\x00\x10JFIF", "is a JPEG image"),
+        (b"PK\x03\x04\x14\x00", "is a ZIP archive"),
+        (b"SQLite format 3\x00", "is an SQLite database"),
+        (b"<xml/>", "begins like no format"),
+        (b"\xef\xbb\xbf", "begins like no format"),
+    ],
+)
+def test_unknown(path, data, message):
+    with pytest.raises(FormatUnknownError, match=rf"{message}.*tried icse, hashdeep, .*--from"):
+        read(path, data)
+
+
+def test_unknown_name(path):
+    with pytest.raises(UsageError, match="unknown format 'vics'; hashmatch reads icse, "):
+        read(path, b"x", "vics")
+
+
+def test_missing(tmp_path):
+    with pytest.raises(InputNotFoundError):
+        open_entries(tmp_path / "gone")
+
+
+def test_icse_is_not_generic_csv(path):
+    assert read(path, SAMPLES["icse"])[0] == "icse"
+    assert read(path, SAMPLES["icse"], "csv")[1][0].fields["Baseline"] == "Yes"
+
+
+def test_large_first_line_is_unknown_and_named_format_helps(path):
+    data = json.dumps({"md5": MD5S[0], "note": "x" * 200_000}).encode()
+    with pytest.raises(FormatUnknownError):
+        read(path, data + b"\n" + data)
+    assert len(read(path, data, "jsonl")[1]) == 1
+
+
+def test_progress(path):
+    seen: list[tuple[int, int | None]] = []
+    read(path, SAMPLES["csv"], progress=lambda done, total: seen.append((done, total)))
+    assert seen == [(len(SAMPLES["csv"]), len(SAMPLES["csv"]))]
