@@ -122,9 +122,9 @@ def _orientations(original: NDArray[np.floating]) -> tuple[NDArray[np.floating],
     transposed = original.T
     return (
         original,
-        transposed * columns,
-        original * (rows * columns),
         transposed * rows,
+        original * (rows * columns),
+        transposed * columns,
         original * rows,
         original * columns,
         transposed,
@@ -180,7 +180,7 @@ def pdq_in_float64(luma: NDArray[np.float32], *, dihedral: bool) -> tuple[NDArra
     return np.stack([_code(variant) for variant in variants]), quality
 
 
-def _pdq_in_float32(luma: NDArray[np.float32], *, dihedral: bool) -> tuple[NDArray[np.uint8], int]:
+def pdq_in_float32(luma: NDArray[np.float32], *, dihedral: bool) -> tuple[NDArray[np.uint8], int]:
     unfiltered = not dihedral and luma.shape == (pdq_banded.GRID, pdq_banded.GRID)
     buffer = luma if unfiltered else pdq_float32.decimated(luma)
     variants = _orientations(pdq_float32.transform(buffer))[: 8 if dihedral else 1]
@@ -190,7 +190,7 @@ def _pdq_in_float32(luma: NDArray[np.float32], *, dihedral: bool) -> tuple[NDArr
 def _pdq(luma: NDArray[np.float32], *, dihedral: bool) -> tuple[NDArray[np.uint8], int]:
     if min(luma.shape) < _MIN_SIDE:
         return np.zeros((8 if dihedral else 1, 32), np.uint8), 0
-    return pdq_in_float64(luma, dihedral=dihedral) or _pdq_in_float32(luma, dihedral=dihedral)
+    return pdq_in_float64(luma, dihedral=dihedral) or pdq_in_float32(luma, dihedral=dihedral)
 
 
 def pdq_from_luma(luma: NDArray[np.float32]) -> tuple[NDArray[np.uint8], int]:
