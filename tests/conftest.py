@@ -1,0 +1,35 @@
+"""What all tests share: hypothesis profiles, tools from outside, synthetic images."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# Deadlines measure the machine, not the code; which examples run must not depend on its speed.
+settings.register_profile(
+    "default", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+settings.register_profile("slow", deadline=None, max_examples=2000, suppress_health_check=list(HealthCheck))
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+@pytest.fixture
+def tool() -> Callable[[str], str]:
+    """A function that finds a program of another project.
+
+    A missing one fails the test, unless HASHMATCH_TEST_WITHOUT names it: nothing is left out unseen.
+    """
+
+    def find(name: str) -> str:
+        path = shutil.which(name)
+        if path is None:
+            if name in os.environ.get("HASHMATCH_TEST_WITHOUT", "").split():
+                pytest.skip(f"{name} was left out by name; get it with: apt-get install {name}")
+            pytest.fail(f"{name} is not installed: apt-get install {name}, or leave it out by name: HASHMATCH_TEST_WITHOUT")
+        return path
+
+    return find
