@@ -1,8 +1,14 @@
-"""What a file's first bytes say it is, and how many frames a GIF has: no decoder, no library, bounded work."""
+"""What a file's first bytes say it is, and how many frames a GIF or a TIFF has: no decoder, no library.
+
+Pillow parses every frame to count them, for TIFF in quadratic time; a hostile file may hold millions. The two functions
+here only follow the structure, and stop where the caller's limit is passed.
+"""
 
 from __future__ import annotations
 
-__all__ = ["count_gif_frames", "recognise"]
+import struct
+
+__all__ = ["count_gif_frames", "count_tiff_pages", "recognise"]
 
 # (offset, bytes, name). Formats that are not decoded stand here so that a refusal can name them.
 _SIGNATURES = (
@@ -66,6 +72,26 @@ def count_gif_frames(data: bytes, stop: int) -> int:
             at += data[at] + 1
         at += 1
     return frames
+
+
+def count_tiff_pages(data: bytes, stop: int) -> int:
+    """Number of pages (directories of the main chain) of a TIFF or BigTIFF, counting no further than ``stop``.
+
+    A damaged chain, or one that runs in a circle, has the pages up to the damage.
+    """
+    order = "<" if data[:2] == b"II" else ">"
+    big = b"+" in data[2:4]
+    number, entry, link = ("Q", 20, "Q") if big else ("H", 12, "I")
+    seen: set[int] = set()
+    try:
+        (at,) = struct.unpack_from(order + link, data, 8 if big else 4)
+        while at and at not in seen and len(seen) < stop:
+            (entries,) = struct.unpack_from(order + number, data, at)
+            seen.add(at)
+            (at,) = struct.unpack_from(order + link, data, at + struct.calcsize(number) + entry * entries)
+    except (struct.error, OverflowError, ValueError):
+        pass
+    return len(seen)
 
 
 def _colours(data: bytes, at: int) -> int:

@@ -54,7 +54,7 @@ from hashmatch.errors import (
     UsageError,
     shorten,
 )
-from hashmatch.image_signatures import count_gif_frames, recognise
+from hashmatch.image_signatures import count_gif_frames, count_tiff_pages, recognise
 
 __all__ = ["ALLOWED_FORMATS", "Limits", "Pixels", "decode", "decoder_version", "encode"]
 
@@ -70,6 +70,8 @@ _PLUGINS = {
 
 #: Formats that are decoded. JPEG includes MPO, a JPEG file with more pictures behind the first.
 ALLOWED_FORMATS = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF")
+
+_COUNTERS = {"GIF": count_gif_frames, "TIFF": count_tiff_pages}
 
 _ORIENTATION_TAG = 0x0112
 _TURNS = {
@@ -219,7 +221,7 @@ def decode(
     except ImageError:
         raise
     except (Image.DecompressionBombError, MemoryError) as error:
-        raise ImageTooLargeError(f"{what}: too large to decode: {error or 'out of memory'}") from error
+        raise ImageTooLargeError(f"{what}: too large to decode: {str(error) or 'out of memory'}") from error
     # Anything may come out of a decoder that is fed hostile bytes: OSError, SyntaxError, ValueError, struct.error,
     # EOFError, IndexError, KeyError, ZeroDivisionError, RecursionError ... None of it may end a scan.
     except Exception as error:
@@ -268,15 +270,8 @@ def _orientation(image: Image.Image) -> int:
 
 def _count_frames(data: bytes, file: Image.Image, format: str, limit: int) -> int:  # noqa: A002
     """Number of frames, or some number above ``limit`` where there are more."""
-    if format == "GIF":  # Pillow would parse every frame to count them
-        return max(1, count_gif_frames(data, limit + 1))
-    if format == "TIFF":  # so it would here, and look for loops in quadratic time; seeking stops at the limit
-        with Image.open(io.BytesIO(data), formats=(format,)) as pages:
-            try:
-                pages.seek(limit)
-            except EOFError:
-                return int(getattr(pages, "n_frames", 1))
-            return limit + 1
+    if format in _COUNTERS:
+        return max(1, _COUNTERS[format](data, limit + 1))
     return int(getattr(file, "n_frames", 1))
 
 
