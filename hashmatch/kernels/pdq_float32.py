@@ -4,10 +4,11 @@ The original filters with running sums in float32: each step adds the value that
 the one that leaves it, and every step rounds. The errors accumulate along a line, so the result depends on the order
 of the operations and not only on the values. This module repeats that order, vectorised *across* lines and never
 along one, in baseline arithmetic: every product and every sum is rounded by itself, as x86-64 code without fused
-multiply-add does. Its coefficients equal those of ``pdqhash`` in every bit.
+multiply-add does. Its coefficients equal those of ``pdqhash`` on x86-64 in every bit. Where a compiler fuses by default
+(ARM), pdqhash itself may give another hash for a picture on the edge; this module gives the same one everywhere.
 
-It costs about ten times as much as the banded operator of `hashmatch.kernels.pdq_banded`; `hashmatch.kernels.reference`
-says when it is needed.
+It costs 10 to 30 times as much as the banded operator of `hashmatch.kernels.pdq_banded`, which is still less than
+pdqhash takes for a large picture; `hashmatch.kernels.reference` says when it is needed.
 """
 
 from __future__ import annotations
