@@ -18,7 +18,8 @@ Names of columns count whatever their case.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from hashmatch.errors import RecordError
 from hashmatch.lists.entry import Entry
@@ -39,6 +40,13 @@ __all__ = ["DELIMITERS", "detect", "read"]
 
 #: In the order in which ties are settled.
 DELIMITERS = (",", ";", "\t", "|")
+
+#: Argument of `entry_of` -> what makes it of a cell; the others are text.
+_PARSED: dict[str, Callable[[str, str], Any]] = {
+    "media_type": media_type,
+    "size": whole_number,
+    "quality": percentage,
+}
 
 
 def detect(head: Head) -> bool:
@@ -100,7 +108,7 @@ class _Row:
         self._max_string = limits.max_string
         self._hashes: list[tuple[int, str, str]] = []
         self._texts: list[tuple[int, str]] = []
-        self._roles: dict[str, tuple[int, str]] = {}
+        self._roles: list[tuple[str, int, str]] = []
         algorithms: dict[str, str] = {}
         exact = {name.lower() for name in names}
         for place, name in enumerate(names):
@@ -119,11 +127,7 @@ class _Row:
             elif role is None or (role == "quality" and name.lower() != "pdq_quality" and "pdq_quality" in exact):
                 self._texts.append((place, check_text(name, name, limits.max_string)))
             else:
-                self._roles[role] = (place, name)
-
-    def _cell(self, cells: list[str], role: str) -> tuple[str, str]:
-        place, name = self._roles.get(role, (-1, ""))
-        return ("" if place < 0 else cells[place]), name
+                self._roles.append((role, place, name))
 
     def entry(self, cells: list[str]) -> Entry:
         """The entry of one record.
@@ -141,18 +145,17 @@ class _Row:
                 except RecordError as error:
                     error.field = name
                     raise
-        code, scheme, ref = (
-            check_reference(*self._cell(cells, role), cap) for role in ("category", "category_scheme", "id")
-        )
-        size, size_name = self._cell(cells, "size")
-        quality, quality_name = self._cell(cells, "quality")
+        # Most lists have few of these columns; what is not there costs nothing.
+        found: dict[str, Any] = {}
+        for role, place, name in self._roles:
+            text = cells[place]
+            if role == "ref":
+                found[role] = check_reference(text, name, cap)
+            elif text := text.strip():
+                parse = _PARSED.get(role)
+                found[role] = parse(text, name) if parse is not None else check_reference(text, name, cap)
         return entry_of(
             hashes,
-            ref=ref,
-            category=code.strip(),
-            scheme=scheme.strip(),
-            media_type=media_type(*self._cell(cells, "media_type")),
-            size=whole_number(size, size_name) if size.strip() else None,
-            quality=percentage(quality, quality_name) if quality.strip() else None,
             metadata={name: check_text(cells[place], name, cap) for place, name in self._texts if cells[place]},
+            **found,
         )

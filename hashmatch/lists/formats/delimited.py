@@ -70,10 +70,11 @@ class Records:
         A quoted field that goes on after the block pulls lines from the blocks that follow.
 
         Raises:
-            RecordError: a quoted field that never ends: where the next record starts cannot be known.
+            RecordError: bytes that are not UTF-8, or a quoted field that never ends, so that where the next record
+                starts cannot be known.
         """
         delimiter = self._delimiter
-        lines = block.decode().split("\n")
+        lines = self._source.text_of(block, line).split("\n")
         if not lines[-1]:
             lines.pop()
         queue = iter(lines)
@@ -105,7 +106,7 @@ class Records:
         line, block = taken
         cut = block.find(b"\n") + 1 or len(block)
         self.put_back(line + 1, block[cut:])
-        return block[:cut].decode().removesuffix("\n")
+        return self._source.text_of(block[:cut], line).removesuffix("\n")
 
     def over_limit(self, line_bytes: int) -> bool:
         """Whether a record of so many bytes is too large."""

@@ -14,11 +14,11 @@ from hashmatch.lists.formats.cells import NO_HASH, drop_empty
 
 __all__ = ["KNOWN", "entry_of", "role_of"]
 
-#: Column, lower case -> what it is in an entry. ``quality`` is another name of ``pdq_quality``.
+#: Column, lower case -> the argument of `entry_of` that it gives. ``quality`` is another name of ``pdq_quality``.
 KNOWN: Mapping[str, str] = {
-    "id": "id",
+    "id": "ref",
     "category": "category",
-    "category_scheme": "category_scheme",
+    "category_scheme": "scheme",
     "media_type": "media_type",
     "size": "size",
     "pdq_quality": "quality",

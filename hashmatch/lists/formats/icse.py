@@ -222,6 +222,7 @@ class _Reader:
         by_number = sorted(self._hashes, key=lambda column: ALGORITHMS[column[2]].number)
         self._hash_places = [place for _, place, _ in by_number]
         names = [algorithm for *_, algorithm in by_number]
+        self._empty = [(names.index(name), EMPTY_DIGESTS[name]) for name in names if name in EMPTY_DIGESTS]
         # Widths of the cells of a row -> the presence mask of its packed form, in hex: joined with the cells it is
         # decoded in one go. A row without any hash, or with a width that is not here, is unusual.
         self._masks: dict[tuple[int, ...], bytes] = {}
@@ -253,18 +254,16 @@ class _Reader:
         for place in range(self._width, stride - 1):
             if any(cells[place::stride]):
                 return None
-        references = self._references(cells[self._at[REFERENCE] :: stride])
-        if references is None:
-            return None
         try:
+            references = self._references(cells[self._at[REFERENCE] :: stride])
             packed = self._packed([cells[place::stride] for place in self._hash_places])
             categories = list(map(self._categories.__getitem__, cells[self._at[CATEGORY] :: stride]))
             media = list(map(self._media.__getitem__, cells[self._at[MEDIA_TYPE] :: stride]))
             pieces = (map(made.__getitem__, cells[place::stride]) for place, made in self._pieces)
             metadata = list(map("".join, zip(*pieces, strict=True)))
-        except RecordError:
+        except (RecordError, ValueError):  # ValueError: among others, what is not UTF-8
             return None
-        if packed is None:
+        if packed is None or references is None:
             return None
         rows = zip(references, categories, media, repeat(None), metadata, packed, repeat(0))
         return list(map(_make_entry, rows))
@@ -282,6 +281,8 @@ class _Reader:
     def _packed(self, columns: list[list[bytes]]) -> list[bytes] | None:
         """The packed hashes of every row from its cells, in the order of the algorithms' numbers."""
         try:
+            if any(empty in binascii.unhexlify(b"".join(columns[column])) for column, empty in self._empty):
+                return None
             masks = list(map(self._masks.__getitem__, zip(*(map(len, column) for column in columns), strict=True)))
             *hexadecimal, lace = columns
             decoded = list(map(binascii.a2b_base64, lace))
@@ -291,9 +292,6 @@ class _Reader:
                 map(add, map(binascii.unhexlify, map(b"".join, zip(masks, *hexadecimal, strict=True))), decoded)
             )
         except (KeyError, ValueError):
-            return None
-        joined = b"".join(packed)
-        if EMPTY_DIGESTS["md5"] in joined or EMPTY_DIGESTS["sha1"] in joined:
             return None
         return packed
 

@@ -204,9 +204,9 @@ def _entry(fields: dict[str, Any], limits: Limits) -> Entry:
     size, quality = (record.text(role, limits).strip() for role in ("size", "quality"))
     return entry_of(
         record.hashes,
-        ref=record.text("id", limits),
+        ref=record.text("ref", limits),
         category=record.text("category", limits).strip(),
-        scheme=record.text("category_scheme", limits).strip(),
+        scheme=record.text("scheme", limits).strip(),
         media_type=media_type(record.text("media_type", limits), "media_type"),
         size=whole_number(size, "size") if size else None,
         quality=percentage(quality, "quality") if quality else None,
