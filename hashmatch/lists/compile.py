@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hashmatch.algorithms import ALGORITHMS, Kind
-from hashmatch.errors import ListDamagedError
+from hashmatch.errors import ListDamagedError, shorten
 from hashmatch.index.build import HashColumn, Rows, write_compiled
-from hashmatch.lists.entry import NO_QUALITY
+from hashmatch.lists.entry import MEDIA_NAMES, NO_QUALITY, content_digest
+from hashmatch.lists.snapshot import SnapshotDigest
 
 if TYPE_CHECKING:
     from hashmatch.lists.store import HashList
@@ -39,16 +40,21 @@ def compile_list(
     categories = sorted(all_categories[number] for number in used)
     position = {number: categories.index(all_categories[number]) + 1 for number in used}
 
+    snapshot = SnapshotDigest(known.role)
     columns = _Columns()
     ref_text = bytearray()
     ref_lengths, category, media, size = [], [], [], []
     done = 0
     for name in sources:
         cursor = connection.execute(
-            "SELECT ref, category, media_type, size, hashes FROM entry WHERE source = ? ORDER BY ref", (numbers[name],)
+            "SELECT ref, category, media_type, size, metadata, hashes, content FROM entry"
+            " WHERE source = ? ORDER BY ref",
+            (numbers[name],),
         )
         while batch := cursor.fetchmany(_BATCH):
-            refs, of_category, of_media, of_size, packed = zip(*batch, strict=True)
+            _verify(known, name, batch, all_categories)
+            refs, of_category, of_media, of_size, _, packed, contents = zip(*batch, strict=True)
+            snapshot.add(contents)
             encoded = [ref.encode() for ref in refs]
             ref_text += b"".join(encoded)
             ref_lengths.append(np.fromiter(map(len, encoded), np.uint64, len(encoded)))
@@ -65,6 +71,11 @@ def compile_list(
             done += len(batch)
             if progress is not None:
                 progress(done, total)
+    if snapshot.finish(connection) != known.snapshot:
+        raise ListDamagedError(
+            f"{known.path}: its entries are not those of its snapshot {known.snapshot}: "
+            "restore the list from a copy or import its sources again"
+        )
     counts = [
         connection.execute("SELECT count(*) FROM entry WHERE source = ?", (numbers[n],)).fetchone()[0] for n in sources
     ]
@@ -89,6 +100,22 @@ def compile_list(
         sources=sources,
         categories=categories,
     )
+
+
+def _verify(
+    known: HashList, source: str, batch: Sequence[tuple[Any, ...]], categories: Mapping[int, tuple[str, str]]
+) -> None:
+    for ref, category, media, size, metadata, packed, content in batch:
+        try:
+            pair = None if category is None else categories[category]
+            sound = content_digest(source, ref, pair, MEDIA_NAMES[media], size, metadata or "", packed) == content
+        except (KeyError, TypeError):
+            sound = False
+        if not sound:
+            raise ListDamagedError(
+                f"{known.path}: entry {shorten(ref)} of source {shorten(source)} does not agree with its digest: "
+                "restore the list from a copy or import its sources again"
+            )
 
 
 def _joined(parts: list[NDArray[Any]], dtype: Any) -> NDArray[Any]:

@@ -15,10 +15,22 @@ from typing import Any, NamedTuple
 from hashmatch.algorithms import ALGORITHMS
 from hashmatch.errors import RecordError, shorten
 
-__all__ = ["MEDIA_TYPES", "NO_QUALITY", "Entry", "canonical_json", "pack_hashes", "unpack_hashes"]
+__all__ = [
+    "MEDIA_NAMES",
+    "MEDIA_TYPES",
+    "NO_QUALITY",
+    "Entry",
+    "canonical_json",
+    "content_digest",
+    "pack_hashes",
+    "unpack_hashes",
+]
 
 #: Media type -> the number that stands for it in files. 0 is "not stated".
 MEDIA_TYPES: Mapping[str, int] = {"image": 1, "video": 2, "other": 3}
+
+#: Number -> media type, "" for 0.
+MEDIA_NAMES: Mapping[int, str] = {0: ""} | {number: name for name, number in MEDIA_TYPES.items()}
 
 #: Quality byte of a PDQ hash that came without a quality.
 NO_QUALITY = 255
@@ -145,6 +157,26 @@ class Entry(NamedTuple):
     def derived_ref(self) -> str:
         """A reference for an entry whose format has none: stable, independent of order, reveals no hash."""
         return "auto-" + hashlib.sha256(b"hashmatch-ref\0" + self.packed).hexdigest()[:24]
+
+
+def content_digest(
+    source: str,
+    ref: str,
+    category: tuple[str, str] | None,
+    media_type: str,
+    size: int | None,
+    metadata: str,
+    packed: bytes,
+) -> bytes:
+    """SHA-256 of everything that an entry says, 32 bytes; FORMATS.md defines it.
+
+    No part holds a NUL but the hashes, which come last and state their own layout: two entries cannot share an
+    encoding.
+    """
+    scheme, code = category or ("", "")
+    length = "" if size is None else size
+    text = f"{source}\0{ref}\0{scheme}\0{code}\0{media_type}\0{length}\0{metadata}\0"
+    return hashlib.sha256(text.encode() + packed).digest()
 
 
 def canonical_json(value: object) -> str:

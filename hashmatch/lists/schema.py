@@ -102,7 +102,8 @@ def sqlite_errors(path: Path) -> Iterator[None]:
             raise StorageError(
                 f"{path}: {error}; nothing was changed, the former state stands: check free space and permissions"
             ) from error
-        if isinstance(error, sqlite3.DatabaseError) and code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        # The module raises without a code where text in the file is not UTF-8.
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or "UTF-8" in str(error):
             raise ListDamagedError(
                 f"{path}: is damaged or not a hash list ({error}); restore it from a copy or import its sources again"
             ) from error
@@ -175,6 +176,7 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
         )
         try:
             _check_identity(path, connection)
+            connection.execute("PRAGMA temp_store = MEMORY")
             connection.execute("PRAGMA cache_size = -65536")  # 64 MiB, a bound on the memory of an import
             if not read_only:
                 connection.execute("PRAGMA synchronous = FULL")

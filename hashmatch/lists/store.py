@@ -17,29 +17,29 @@ from typing import Any, Self
 from hashmatch.algorithms import ALGORITHMS
 from hashmatch.errors import HashMatchError, ListDamagedError, RecordError, RoleError, UsageError, shorten
 from hashmatch.lists import schema
-from hashmatch.lists.entry import MEDIA_TYPES, Entry, unpack_hashes
+from hashmatch.lists.entry import MEDIA_NAMES, MEDIA_TYPES, Entry, content_digest, unpack_hashes
 from hashmatch.lists.formats import open_entries
 from hashmatch.lists.formats.source import Limits
+from hashmatch.lists.snapshot import SnapshotDigest
 
 __all__ = ["HashList", "ImportSummary", "ListInfo", "StoredEntry"]
 
 Progress = Callable[[int, int | None], None]
 
 _BATCH = 1000
+# One reference with two contents in one input cannot both be true. The first stands, and contradicted() notes the
+# second. It is given all that it decides by, so that it does not matter in which order SQLite evaluates the condition.
 _INSERT = """
 INSERT INTO entry (source, ref, category, media_type, size, metadata, hashes, content, import)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (source, ref) DO UPDATE SET
     category = excluded.category, media_type = excluded.media_type, size = excluded.size,
     metadata = excluded.metadata, hashes = excluded.hashes, content = excluded.content, import = excluded.import
-WHERE content IS NOT excluded.content
+WHERE content IS NOT excluded.content AND (
+    import <> excluded.import
+    OR contradicted(excluded.ref, excluded.content, content IS NOT excluded.content AND import = excluded.import)
+)
 """
-# One reference with two contents in one file cannot both be true: the insert above would let the later one win.
-_CONFLICT_GUARD = """
-CREATE TEMP TRIGGER conflict_in_one_import BEFORE UPDATE ON main.entry WHEN OLD.import = NEW.import
-BEGIN SELECT RAISE(ABORT, 'conflict in one import'); END
-"""
-_MEDIA_NAMES = {number: name for name, number in MEDIA_TYPES.items()}
 #: Skipped records whose message a summary keeps.
 _KEPT_MESSAGES = 100
 
@@ -225,7 +225,7 @@ class HashList:
                     (source,),
                 )
                 for ref, category, media, size, metadata, packed in cursor:
-                    kind = _MEDIA_NAMES.get(media, "")
+                    kind = MEDIA_NAMES.get(media, "")
                     yield StoredEntry(source, Entry(ref, categories.get(category), kind, size, metadata or "", packed))
 
     def categories(self) -> dict[int, tuple[str, str]]:
@@ -236,8 +236,11 @@ class HashList:
     def compile(self, path: str | os.PathLike[str], *, progress: Progress | None = None) -> Path:
         """Write the compiled list that matching maps. The same content gives the same bytes.
 
+        Every entry is verified against its digest on the way, so that damage to the list becomes an error and never an
+        entry that silently fails to match.
+
         Raises:
-            ListError: the list cannot be read.
+            ListError: the list cannot be read, or is damaged.
             StorageError: the file cannot be written; what stood there stands still.
         """
         from hashmatch.lists.compile import compile_list
@@ -385,11 +388,12 @@ class HashList:
             for held, (content,) in zip(self.entries(), stored, strict=True):
                 where = f"{self.path}: entry {shorten(held.entry.ref)} of source {shorten(held.source)}"
                 try:
+                    sound = content_digest(held.source, *held.entry[:-1]) == content
                     unpack_hashes(held.entry.packed)
                     json.loads(held.entry.metadata or "{}")
-                except (HashMatchError, ValueError) as error:
+                except (HashMatchError, ValueError, TypeError) as error:
                     raise ListDamagedError(f"{where}: {error}") from error
-                if content_digest(_content_prefix(held.source), held.entry) != content:
+                if not sound:
                     raise ListDamagedError(f"{where}: does not agree with its digest")
                 count += 1
             both = query("SELECT count(*) FROM entry JOIN retraction USING (source, ref)").fetchone()[0]
@@ -445,7 +449,7 @@ class HashList:
     def _content_state(self) -> tuple[str, dict[str, dict[str, int]]]:
         """(snapshot id, statistics) from the entries and retractions themselves. FORMATS.md defines the id."""
         query = self._connection.execute
-        digest = hashlib.sha256(b"hashmatch snapshot 1\0" + self.role.encode() + b"\0")
+        snapshot = SnapshotDigest(self.role)
         names = {name: number for number, name in query("SELECT id, name FROM source")}
         groups: Counter[tuple[str, int | None, int, bytes]] = Counter()
         for name in sorted(names, key=str.encode):
@@ -454,14 +458,10 @@ class HashList:
                 (names[name],),
             )
             while rows := cursor.fetchmany(10_000):
-                digest.update(b"".join([row[0] for row in rows]))
+                snapshot.add([row[0] for row in rows])
                 for group, count in Counter([row[1:] for row in rows]).items():
                     groups[(name, *group)] += count
-        digest.update(b"retracted\0")
-        for name in sorted(names, key=str.encode):
-            for (ref,) in query("SELECT ref FROM retraction WHERE source = ? ORDER BY ref", (names[name],)):
-                digest.update(hashlib.sha256(_content_prefix(name) + ref.encode()).digest())
-        return digest.hexdigest(), _statistics(groups, self.categories(), names)
+        return snapshot.finish(self._connection), _statistics(groups, self.categories(), names)
 
 
 def _statistics(
@@ -474,7 +474,7 @@ def _statistics(
     for (name, category, media_type, mask), count in groups.items():
         sources[name] += count
         by_category[":".join(categories[category]) if category is not None else "(none)"] += count
-        media[_MEDIA_NAMES.get(media_type, "(not stated)")] += count
+        media[MEDIA_NAMES.get(media_type) or "(not stated)"] += count
         bits = int.from_bytes(mask, "little")
         for algorithm in ALGORITHMS.values():
             if bits >> algorithm.number & 1:
@@ -493,20 +493,6 @@ def _check_name(what: str, text: str) -> None:
         raise UsageError(f"{what} {shorten(text)}; expected a name without control characters")
 
 
-def _content_prefix(source: str) -> bytes:
-    return source.encode() + b"\0"
-
-
-def content_digest(prefix: bytes, entry: Entry) -> bytes:
-    """SHA-256 of everything that an entry says, 32 bytes; FORMATS.md defines it. No part holds a NUL but the hashes,
-    which come last and state their own layout, so that two entries cannot share an encoding.
-    """
-    scheme, code = entry.category or ("", "")
-    size = "" if entry.size is None else entry.size
-    text = f"{entry.ref}\0{scheme}\0{code}\0{entry.media_type}\0{size}\0{entry.metadata}\0"
-    return hashlib.sha256(prefix + text.encode() + entry.packed).digest()
-
-
 class _Importer:
     """One import inside a transaction: entries in, rows out, counts kept."""
 
@@ -518,90 +504,66 @@ class _Importer:
         query("INSERT INTO source (name) VALUES (?) ON CONFLICT DO NOTHING", (summary.source,))
         (self._source,) = query("SELECT id FROM source WHERE name = ?", (summary.source,)).fetchone()
         (self._import,) = query("SELECT coalesce(max(id), 0) + 1 FROM import").fetchone()
-        self._prefix = _content_prefix(summary.source)
         self._withdrawn = {ref for (ref,) in query("SELECT ref FROM retraction WHERE source = ?", (self._source,))}
+        self._contradictions: list[tuple[str, bytes]] = []
         self._categories = {(s, c): i for i, s, c in query("SELECT id, scheme, code FROM category")}
 
     def run(self, items: Iterable[Entry | RecordError]) -> None:
-        (before,) = self._connection.execute("SELECT count(*) FROM entry").fetchone()
-        changes = self._connection.total_changes
-        self._connection.execute(_CONFLICT_GUARD)
-        try:
-            iterator = iter(items)
-            while batch := list(islice(iterator, _BATCH)):
-                self._batch(batch)
-        finally:
-            if self._connection.in_transaction:
-                self._connection.execute("DROP TRIGGER temp.conflict_in_one_import")
-        (after,) = self._connection.execute("SELECT count(*) FROM entry").fetchone()
-        summary = self._summary
+        """Insert all items and count what became of them."""
+        query, summary = self._connection.execute, self._summary
+        self._connection.create_function("contradicted", 3, self._contradicted)
+        (before,) = query("SELECT count(*) FROM entry").fetchone()
+        iterator = iter(items)
+        while batch := list(islice(iterator, _BATCH)):
+            rows, ordinals = self._rows(batch)
+            changes = self._connection.total_changes
+            self._connection.executemany(_INSERT, rows)
+            summary.replaced += self._connection.total_changes - changes
+            for ref, content in self._contradictions:
+                ordinal = next(o for o, row in zip(ordinals, rows, strict=True) if (row[1], row[7]) == (ref, content))
+                reason = f"reference {shorten(ref)} stands in an earlier record of this input with other content"
+                expected = "expected one record for each reference"
+                self._invalid(RecordError(f"{reason}; {expected}", path=summary.name, record=ordinal))
+            self._contradictions.clear()
+        (after,) = query("SELECT count(*) FROM entry").fetchone()
         summary.added = after - before
-        summary.replaced = self._connection.total_changes - changes - self._category_changes - summary.added
-        summary.unchanged = summary.records - summary.invalid - summary.retracted - summary.hashless
-        summary.unchanged -= summary.added + summary.replaced
+        summary.replaced -= summary.added
+        kept = summary.records - summary.invalid - summary.retracted - summary.hashless
+        summary.unchanged = kept - summary.added - summary.replaced
 
-    _category_changes = 0
+    def _contradicted(self, ref: str, content: bytes, really: int) -> int:
+        if really:
+            self._contradictions.append((ref, content))
+        return 0
 
-    def _batch(self, batch: Sequence[Entry | RecordError]) -> None:
-        rows = []
-        start = self._summary.records
-        source, number, prefix, withdrawn = self._source, self._import, self._prefix, self._withdrawn
-        sha256 = hashlib.sha256
-        for item in batch:
-            self._summary.records += 1
+    def _rows(self, batch: Sequence[Entry | RecordError]) -> tuple[list[tuple[Any, ...]], list[int]]:
+        """(rows of the table, ordinal of the record that each comes from)."""
+        rows: list[tuple[Any, ...]] = []
+        ordinals: list[int] = []
+        summary = self._summary
+        source, number, owner, withdrawn = self._source, self._import, summary.source, self._withdrawn
+        for ordinal, item in enumerate(batch, summary.records + 1):
             if isinstance(item, RecordError):
                 self._invalid(item)
                 continue
             ref, pair, media_type, size, metadata, packed, dropped = item
             if dropped:
-                self._summary.empty_digests += dropped
+                summary.empty_digests += dropped
             if len(packed) <= 4:
-                self._summary.hashless += 1
+                summary.hashless += 1
                 continue
             if not ref:
                 ref = item.derived_ref()
-                item = item._replace(ref=ref)  # noqa: PLW2901
             if withdrawn and ref in withdrawn:
-                self._summary.retracted += 1
+                summary.retracted += 1
                 continue
-            # The same bytes as content_digest, written out: this line runs once for each of millions of entries.
-            scheme, code = pair or ("", "")
-            text = f"{ref}\0{scheme}\0{code}\0{media_type}\0{'' if size is None else size}\0{metadata}\0"
-            content = sha256(prefix + text.encode() + packed).digest()
+            content = content_digest(owner, ref, pair, media_type, size, metadata, packed)
             category = None if pair is None else self._categories.get(pair) or self._category(pair)
             media = MEDIA_TYPES[media_type] if media_type else 0
             rows.append((source, ref, category, media, size, metadata or None, packed, content, number))
-        try:
-            self._connection.executemany(_INSERT, rows)
-        except sqlite3.IntegrityError as error:
-            if "conflict in one import" not in str(error):
-                raise
-            self._one_by_one(batch, start, rows)
-
-    def _one_by_one(self, batch: Sequence[Entry | RecordError], start: int, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Insert a batch again, row by row, to find which record contradicts an earlier one of the same input.
-
-        Rows of the batch that are in already are equal to themselves and change nothing.
-        """
-        kept = [
-            ordinal
-            for ordinal, item in enumerate(batch, start + 1)
-            if isinstance(item, Entry)
-            and len(item.packed) > 4
-            and not (self._withdrawn and (item.ref or item.derived_ref()) in self._withdrawn)
-        ]
-        for ordinal, row in zip(kept, rows, strict=True):
-            try:
-                self._connection.execute(_INSERT, row)
-            except sqlite3.IntegrityError:
-                self._invalid(
-                    RecordError(
-                        f"reference {shorten(row[1])} stands in an earlier record of this input with other content; "
-                        "expected one record for each reference",
-                        path=self._summary.name,
-                        record=ordinal,
-                    )
-                )
+            ordinals.append(ordinal)
+        summary.records += len(batch)
+        return rows, ordinals
 
     def _invalid(self, error: RecordError) -> None:
         if not self._skip_invalid:
@@ -612,7 +574,6 @@ class _Importer:
 
     def _category(self, pair: tuple[str, str]) -> int:
         cursor = self._connection.execute("INSERT INTO category (scheme, code) VALUES (?, ?)", pair)
-        self._category_changes += 1
         self._categories[pair] = number = int(cursor.lastrowid or 0)
         return number
 
