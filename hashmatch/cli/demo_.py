@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,26 +34,22 @@ def command(keep: Path | None) -> None:
 
 def _run(folder: Path, *, kept: bool) -> None:
     """Run the steps, each by the command that a user would type."""
-    seized = folder / "seized"
-    entries = _make_images(folder / "originals", seized)
-    known = str(folder / "known.hml")
-    (folder / "agency.csv").write_text("\n".join(["id,md5,pdq,category_scheme,category", *entries[:4]]) + "\n", "utf-8")
-    (folder / "unit.csv").write_text("\n".join(["id,md5,pdq,category_scheme,category", *entries[3:]]) + "\n", "utf-8")
-    steps: tuple[tuple[str, ...], ...] = (
-        ("list", "create", known),
-        ("list", "import", known, str(folder / "agency.csv"), "--source", "Demo-Agency", "--quiet"),
-        ("list", "import", known, str(folder / "unit.csv"), "--source", "Demo-National-Unit", "--quiet"),
-        ("list", "retract", known, "entry-5", "--source", "Demo-National-Unit", "--reason", "demonstration"),
-        ("list", "info", known),
-        ("compile", known),
-        ("scan", str(seized), "--list", known.replace(".hml", ".hmx"), "--report", str(folder / "report"), "-j", "1"),
-    )
-    for step in steps:
-        _step(step)
-    click.echo(
-        "\nThe retracted entry did not match, the broken file is a row and not a stop, and no picture left this run."
-        f"\nFiles: {folder}" * kept
-    )
+    with contextlib.chdir(folder):  # so that the commands read as a user would type them
+        rows = _make_images(Path("originals"), Path("seized"))
+        header = "id,md5,pdq,category_scheme,category"
+        Path("agency.csv").write_text("\n".join([header, *rows[:4]]) + "\n", "utf-8")
+        Path("unit.csv").write_text("\n".join([header, *rows[3:]]) + "\n", "utf-8")
+        for step in (
+            "list create known.hml",
+            "list import known.hml agency.csv --source Demo-Agency",
+            "list import known.hml unit.csv --source Demo-National-Unit",
+            "list retract known.hml entry-5 --source Demo-National-Unit --reason demonstration",
+            "compile known.hml -o known.hmx",
+            "scan seized --list known.hmx --report report --workers 1",
+        ):
+            _step(step.split())
+    click.echo("\nThe retracted entry did not match; the broken file is a row and not a stop.")
+    click.echo(f"Everything is in {folder}." if kept else "Nothing was kept; --keep DIR keeps the list and the report.")
 
 
 def _step(arguments: Sequence[str]) -> None:

@@ -14,7 +14,7 @@ import json
 import mmap
 import os
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -125,7 +125,8 @@ class CompiledList:
                 sections = _read_table(path, table, count, table_digest, size)
                 mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except OSError as error:
-            what = "is a folder" if path.is_dir() else (error.strerror or str(error))
+            # os.path, as Path.is_dir raises where a folder on the way may not be searched or a name is too long.
+            what = "is a folder" if os.path.isdir(path) else (error.strerror or str(error))  # noqa: PTH112
             raise CompiledListError(f"{path}: cannot be opened: {what}; expected a compiled list (.hmx)") from error
         return cls(path, rows, snapshot, sections, mapped, verify)
 
@@ -150,17 +151,13 @@ class CompiledList:
         if "meta" not in self._cache:
             try:
                 meta = json.loads(self._bytes("meta"))
-                valid = (
-                    meta["role"] in ("known", "known-good")
-                    and all(isinstance(s["name"], str) and isinstance(s["entries"], int) for s in meta["sources"])
-                    and all(isinstance(x, str) for c in meta["categories"] for x in c)
-                    and all(len(c) == 2 for c in meta["categories"])
-                    and all(ALGORITHMS[name] and isinstance(k, int) for name, k in meta["hashes"].items())
-                )
-            except (ValueError, KeyError, TypeError, AttributeError) as error:
+            except (ValueError, RecursionError) as error:
                 raise self._damaged("meta", f"is not the expected JSON ({error!r})") from error
-            if not valid:
+            if not _is_meta(meta):
                 raise self._damaged("meta", "does not hold what FORMATS.md says")
+            # A section that the table forgot would otherwise be a silent miss: its algorithm would not be searched.
+            if set(meta["hashes"]) != set(self.algorithms):
+                raise self._damaged("meta", "names other algorithms than the section table")
             self._cache["meta"] = meta
         result: dict[str, Any] = self._cache["meta"]
         return result
@@ -179,7 +176,7 @@ class CompiledList:
             rows = self._array(f"{algorithm}.rows", np.uint32)
             table = self._array(f"{algorithm}.table", np.uint32)
             if not len(table):
-                table = np.zeros(2, np.uint32)
+                table = np.zeros((1 << table_bits(0)) + 1, np.uint32)
             section = DigestSection(values, rows, table)
             if self._verify:
                 self._check_digests(algorithm, section)
@@ -206,7 +203,7 @@ class CompiledList:
 
     def refs(self, rows: Sequence[int] | NDArray[np.integer[Any]]) -> list[str]:
         """The entry references of some rows."""
-        offsets = self._row_array("ref.offsets", np.uint64, self.rows + 1)
+        offsets = self._row_array("ref.offsets", np.uint64, self.rows + 1, self._offsets_problem)
         text = self._bytes_view("ref.text")
         try:
             return [str(text[int(offsets[r]) : int(offsets[r + 1])], "utf-8") for r in map(int, rows)]
@@ -215,11 +212,23 @@ class CompiledList:
 
     def row_sources(self) -> NDArray[np.uint32]:
         """uint32[rows]: index into ``meta["sources"]``."""
-        return self._row_array("row.source", np.uint32, self.rows)
+        return self._row_array(
+            "row.source",
+            np.uint32,
+            self.rows,
+            lambda sources: _beyond(sources, len(self.meta["sources"]), "names a source that meta does not hold"),
+        )
 
     def row_categories(self) -> NDArray[np.uint32]:
         """uint32[rows]: 1 + index into ``meta["categories"]``, 0 for none."""
-        return self._row_array("row.category", np.uint32, self.rows)
+        return self._row_array(
+            "row.category",
+            np.uint32,
+            self.rows,
+            lambda numbers: _beyond(
+                numbers, len(self.meta["categories"]) + 1, "names a category that meta does not hold"
+            ),
+        )
 
     def row_media(self) -> NDArray[np.uint8]:
         """uint8[rows]: number of the media type, 0 where it is not stated."""
@@ -261,16 +270,14 @@ class CompiledList:
         self._cache.clear()
         try:
             for name in self.algorithms:
-                count = len(self._check_order(name))
-                if count != meta["hashes"].get(name):
-                    raise self._damaged("meta", f"says {meta['hashes'].get(name)} {name} hashes, {count} are there")
+                self._check_order(name)
             self._check_rows(meta)
         finally:
             self._verify = verify
         return sum(s.size for s in self.sections.values()) + HEADER_SIZE + TABLE_ROW.size * len(self.sections)
 
-    def _check_order(self, name: str) -> NDArray[np.uint32]:
-        """Check that the hashes ascend, as a lookup relies on; return the rows that bear them."""
+    def _check_order(self, name: str) -> None:
+        """Check that the hashes ascend, as a lookup relies on, and the rows that bear one hash as well."""
         if ALGORITHMS[name].kind is Kind.EXACT:
             digests = self.digests(name)
             values, rows = as_strings(digests.values), digests.rows
@@ -278,25 +285,25 @@ class CompiledList:
                 raise self._damaged(f"{name}.values", "is not ascending")
             if np.any(build_table(digests.values, table_bits(len(rows))) != digests.table):
                 raise self._damaged(f"{name}.table", "does not agree with the digests")
-            return rows
-        codes = self.codes(name)
-        if np.any(as_strings(codes.codes)[1:] <= as_strings(codes.codes)[:-1]):
-            raise self._damaged(f"{name}.codes", "is not strictly ascending")
-        return codes.rows
+            together = values[1:] == values[:-1]
+        else:
+            codes, starts, rows = self.codes(name)
+            if np.any(as_strings(codes)[1:] <= as_strings(codes)[:-1]):
+                raise self._damaged(f"{name}.codes", "is not strictly ascending")
+            together = np.ones(max(0, len(rows) - 1), np.bool_)
+            together[starts[1:-1].astype(np.int64) - 1] = False
+        if np.any(together & (rows[1:] <= rows[:-1])):
+            raise self._damaged(f"{name}.rows", "is not ascending among the rows of one hash")
 
     def _check_rows(self, meta: Mapping[str, Any]) -> None:
-        offsets = self._row_array("ref.offsets", np.uint64, self.rows + 1)
-        if np.any(offsets[1:] < offsets[:-1]) or int(offsets[-1]) != self.sections["ref.text"].size or int(offsets[0]):
-            raise self._damaged("ref.offsets", "is not an ascending sequence that ends with the size of ref.text")
-        for start in range(0, self.rows, 1 << 16):
+        for start in range(0, max(1, self.rows), 1 << 16):
             self.refs(range(start, min(self.rows, start + (1 << 16))))
         counts = np.bincount(self.row_sources(), minlength=len(meta["sources"]))
         if len(counts) != len(meta["sources"]) or any(
             int(n) != s["entries"] for n, s in zip(counts, meta["sources"], strict=True)
         ):
             raise self._damaged("row.source", "does not agree with the sources in meta")
-        if self.rows and int(self.row_categories().max()) > len(meta["categories"]):
-            raise self._damaged("row.category", "names a category that meta does not hold")
+        self.row_categories()
         self.row_media()
         self.row_sizes()
         self.row_quality()
@@ -305,11 +312,23 @@ class CompiledList:
             rows = self.digests(name).rows if ALGORITHMS[name].kind is Kind.EXACT else self.codes(name).rows
             bearing = np.zeros(self.rows, np.bool_)
             bearing[rows] = True
+            if np.count_nonzero(bearing) != len(rows):
+                raise self._damaged(f"{name}.rows", "names a row twice")
             if np.any(bearing != (masks >> np.uint32(ALGORITHMS[name].number) & 1).astype(np.bool_)):
                 raise self._damaged("row.mask", f"does not agree with the rows of {name}")
+        if np.any(masks & np.uint32(~sum(1 << ALGORITHMS[name].number for name in self.algorithms) & 0xFFFFFFFF)):
+            raise self._damaged("row.mask", "names an algorithm that the list does not hold")
+
+    def _check_count(self, name: str, count: int) -> None:
+        stated = self.meta["hashes"].get(name, 0)
+        if count != stated:
+            raise self._damaged("meta", f"says {stated} {name} hashes, {count} are there")
 
     def _check_digests(self, name: str, section: DigestSection) -> None:
         values, rows, table = section
+        self._check_count(name, len(rows))
+        if name not in self.algorithms:
+            return
         self._check_row_numbers(f"{name}.rows", rows)
         k = len(rows)
         if len(values) != k or len(table) != (1 << table_bits(k)) + 1 or int(table[0]) != 0 or int(table[-1]) != k:
@@ -319,6 +338,7 @@ class CompiledList:
 
     def _check_codes(self, name: str, section: CodeSection) -> None:
         codes, starts, rows = section
+        self._check_count(name, len(rows))
         self._check_row_numbers(f"{name}.rows", rows)
         if len(starts) != len(codes) + 1 or int(starts[0]) != 0 or int(starts[-1]) != len(rows):
             raise self._damaged(f"{name}.starts", f"does not fit {len(codes)} codes and {len(rows)} rows")
@@ -358,6 +378,8 @@ class CompiledList:
 
     def _bytes_view(self, name: str) -> memoryview:
         section = self._section(name)
+        if section is not None and section.width != 1:
+            raise self._damaged(name, f"has items of {section.width} bytes; expected 1")
         view = memoryview(self._map)
         return view[section.offset : section.offset + section.size] if section else view[:0]
 
@@ -378,14 +400,48 @@ class CompiledList:
         array = np.frombuffer(self._map, kind, count=section.size // kind.itemsize, offset=section.offset)
         return array.reshape(-1, width) if width else array
 
-    def _row_array(self, name: str, dtype: Any, length: int) -> NDArray[Any]:
+    def _row_array(
+        self, name: str, dtype: Any, length: int, problem: Callable[[NDArray[Any]], str] | None = None
+    ) -> NDArray[Any]:
+        """A section with an item for each row; ``problem`` says what is wrong with its items, "" for nothing."""
         if name not in self._cache:
             array = self._array(name, dtype)
             if len(array) != length:
                 raise self._damaged(name, f"has {len(array)} items; expected {length}")
+            if self._verify and problem is not None and (what := problem(array)):
+                raise self._damaged(name, what)
             self._cache[name] = array
         result: NDArray[Any] = self._cache[name]
         return result
+
+    def _offsets_problem(self, offsets: NDArray[np.uint64]) -> str:
+        size = self.sections["ref.text"].size if "ref.text" in self.sections else 0
+        if int(offsets[0]) or int(offsets[-1]) != size or np.any(offsets[1:] < offsets[:-1]):
+            return "is not an ascending sequence that ends with the size of ref.text"
+        return ""
+
+
+def _beyond(numbers: NDArray[np.uint32], limit: int, what: str) -> str:
+    return what if len(numbers) and int(numbers.max()) >= limit else ""
+
+
+def _is_meta(meta: Any) -> bool:
+    return (
+        isinstance(meta, dict)
+        and meta.get("role") in ("known", "known-good")
+        and isinstance(meta.get("sources"), list)
+        and all(
+            isinstance(source, dict) and isinstance(source.get("name"), str) and isinstance(source.get("entries"), int)
+            for source in meta["sources"]
+        )
+        and isinstance(meta.get("categories"), list)
+        and all(
+            isinstance(pair, list) and len(pair) == 2 and all(isinstance(text, str) for text in pair)
+            for pair in meta["categories"]
+        )
+        and isinstance(meta.get("hashes"), dict)
+        and all(name in ALGORITHMS and isinstance(count, int) for name, count in meta["hashes"].items())
+    )
 
 
 def _read_header(path: Path, head: bytes, size: int) -> tuple[int, bytes, int, bytes]:

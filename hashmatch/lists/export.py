@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hashmatch.algorithms import ALGORITHMS
+from hashmatch.lists.formats.fields import ORIGIN, WRAPPED
 from hashmatch.lists.store import StoredEntry
 
 __all__ = ["CSV_COLUMNS", "entry_as_cells", "entry_as_dict"]
@@ -12,21 +13,21 @@ __all__ = ["CSV_COLUMNS", "entry_as_cells", "entry_as_dict"]
 #: Columns of a CSV export. Metadata is one column of JSON text.
 CSV_COLUMNS = (
     "id",
-    "source",
+    ORIGIN,
     "category_scheme",
     "category",
     "media_type",
     "size",
     *ALGORITHMS,
     "pdq_quality",
-    "metadata",
+    WRAPPED,
 )
 
 
 def entry_as_dict(stored: StoredEntry, *, hashes: bool) -> dict[str, Any]:
     """An entry as plain data: reference, source, what is known of it, its metadata; its hashes only where asked."""
     entry = stored.entry
-    row: dict[str, Any] = {"id": entry.ref, "source": stored.source}
+    row: dict[str, Any] = {"id": entry.ref, ORIGIN: stored.source}
     if entry.category is not None:
         row |= {"category_scheme": entry.category[0], "category": entry.category[1]}
     if entry.media_type:
@@ -38,7 +39,7 @@ def entry_as_dict(stored: StoredEntry, *, hashes: bool) -> dict[str, Any]:
         row |= {f"{name}_quality": value for name, value in entry.quality.items()}
     else:
         row["algorithms"] = list(entry.hashes)
-    return row | {key: value for key, value in entry.fields.items() if key not in row}
+    return row | ({WRAPPED: entry.fields} if entry.metadata else {})
 
 
 def entry_as_cells(stored: StoredEntry, *, hashes: bool) -> list[str]:

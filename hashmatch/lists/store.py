@@ -427,14 +427,13 @@ class HashList:
     @contextlib.contextmanager
     def _reading(self) -> Iterator[None]:
         """One read transaction, so that several statements see the same moment."""
-        if self._connection.in_transaction:
-            yield
-            return
-        self._connection.execute("BEGIN")
+        inside = self._connection.in_transaction
+        if not inside:
+            self._connection.execute("BEGIN")
         try:
             yield
         finally:
-            if self._connection.in_transaction:
+            if not inside:
                 self._connection.execute("ROLLBACK")
 
     def _refresh(self) -> str:

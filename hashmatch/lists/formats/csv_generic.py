@@ -33,7 +33,8 @@ from hashmatch.lists.formats.cells import (
     whole_number,
 )
 from hashmatch.lists.formats.delimited import Records, fit, header_columns
-from hashmatch.lists.formats.fields import entry_of, role_of
+from hashmatch.lists.formats.fields import ORIGIN, WRAPPED, entry_of, role_of
+from hashmatch.lists.formats.jsonl import parse_object
 from hashmatch.lists.formats.source import Head, Input, Limits, ReadOptions
 
 __all__ = ["DELIMITERS", "detect", "read"]
@@ -105,10 +106,12 @@ class _Row:
         while names and not names[-1]:
             names = names[:-1]
         self._width = len(names)
+        self._limits = limits
         self._max_string = limits.max_string
         self._hashes: list[tuple[int, str, str]] = []
         self._texts: list[tuple[int, str]] = []
         self._roles: list[tuple[str, int, str]] = []
+        self._wrapped: int | None = None
         algorithms: dict[str, str] = {}
         exact = {name.lower() for name in names}
         for place, name in enumerate(names):
@@ -124,6 +127,10 @@ class _Row:
                     )
                 algorithms[algorithm] = name
                 self._hashes.append((place, algorithm, name))
+            elif name.lower() == WRAPPED:
+                self._wrapped = place
+            elif name.lower() == ORIGIN:
+                continue
             elif role is None or (role == "quality" and name.lower() != "pdq_quality" and "pdq_quality" in exact):
                 self._texts.append((place, check_text(name, name, limits.max_string)))
             else:
@@ -154,8 +161,9 @@ class _Row:
             elif text := text.strip():
                 parse = _PARSED.get(role)
                 found[role] = parse(text, name) if parse is not None else check_reference(text, name, cap)
-        return entry_of(
-            hashes,
-            metadata={name: check_text(cells[place], name, cap) for place, name in self._texts if cells[place]},
-            **found,
-        )
+        metadata: dict[str, Any] = {
+            name: check_text(cells[place], name, cap) for place, name in self._texts if cells[place]
+        }
+        if self._wrapped is not None and cells[self._wrapped]:
+            metadata |= parse_object(cells[self._wrapped], self._limits)
+        return entry_of(hashes, metadata=metadata, **found)

@@ -12,7 +12,7 @@ from hashmatch.errors import RecordError
 from hashmatch.lists.entry import Entry, canonical_json
 from hashmatch.lists.formats.cells import NO_HASH, drop_empty
 
-__all__ = ["KNOWN", "entry_of", "role_of"]
+__all__ = ["KNOWN", "ORIGIN", "WRAPPED", "entry_of", "role_of"]
 
 #: Column, lower case -> the argument of `entry_of` that it gives. ``quality`` is another name of ``pdq_quality``.
 KNOWN: Mapping[str, str] = {
@@ -24,6 +24,11 @@ KNOWN: Mapping[str, str] = {
     "pdq_quality": "quality",
     "quality": "quality",
 }
+
+#: Columns of our own exports. Whose the entries are, the import says, and metadata comes as one JSON object; under
+#: plainer names, the columns of somebody else's file would be taken for ours.
+ORIGIN = "list_source"
+WRAPPED = "list_metadata"
 
 
 def role_of(column: str) -> str | None:

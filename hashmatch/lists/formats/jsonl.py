@@ -24,10 +24,10 @@ from hashmatch.lists.formats.cells import (
     percentage,
     whole_number,
 )
-from hashmatch.lists.formats.fields import entry_of, role_of
+from hashmatch.lists.formats.fields import ORIGIN, WRAPPED, entry_of, role_of
 from hashmatch.lists.formats.source import Head, Input, Limits, ReadOptions
 
-__all__ = ["detect", "read"]
+__all__ = ["detect", "parse_object", "read"]
 
 
 def detect(head: Head) -> bool:
@@ -49,14 +49,13 @@ def read(source: Input, options: ReadOptions) -> Iterator[Entry | RecordError]:
         RecordError: the rest of the file is not usable.
         InputError: the file fails while it is read.
     """
-    decoder = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_constant, parse_float=_finite, strict=True)
     count = 0
     for line in source.lines():
         if not line.strip(" \t"):
             continue
         count += 1
         try:
-            yield _entry(_fields(line, decoder, options.limits), options.limits)
+            yield _entry(parse_object(line, options.limits), options.limits)
         except RecordError as error:
             error.path, error.line, error.record = source.path, source.line_number, count
             yield error
@@ -82,9 +81,17 @@ def _finite(text: str) -> float:
     return value
 
 
-def _fields(line: str, decoder: json.JSONDecoder, limits: Limits) -> dict[str, Any]:
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_constant, parse_float=_finite, strict=True)
+
+
+def parse_object(line: str, limits: Limits) -> dict[str, Any]:
+    """A JSON object, strictly: no repeated key, no NaN, bounded depth and strings, whole characters.
+
+    Raises:
+        RecordError: the text is anything else.
+    """
     try:
-        found = decoder.decode(line)
+        found = _DECODER.decode(line)
     except json.JSONDecodeError as error:
         raise RecordError(
             f"found {shorten(line)}, which is not JSON ({error.msg} at column {error.colno:,}); expected an object"
@@ -199,7 +206,9 @@ def _entry(fields: dict[str, Any], limits: Limits) -> Entry:
             record.take_role(role, key, value)
         elif key.lower() == "hashes" and isinstance(value, dict):
             record.take_nested(key, value)
-        else:
+        elif key.lower() == WRAPPED and isinstance(value, dict):
+            record.metadata |= value
+        elif key.lower() != ORIGIN:
             record.metadata[key] = value
     size, quality = (record.text(role, limits).strip() for role in ("size", "quality"))
     return entry_of(

@@ -1,0 +1,318 @@
+"""Matching policy: verdicts, radii, the quality rule, conflicts, known-good lists."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hashmatch import HashList, HashRecord, Matcher, Verdict
+from hashmatch.errors import (
+    CompiledListError,
+    ListError,
+    ListNotFoundError,
+    RadiusError,
+    RoleError,
+    StorageError,
+    UnknownAlgorithmError,
+    UsageError,
+)
+from hashmatch.lists.entry import Entry
+
+PDQ = bytes(range(32))
+
+
+def flip(code: bytes, *bits: int) -> bytes:
+    value = int.from_bytes(code)
+    for bit in bits:
+        value ^= 1 << bit
+    return value.to_bytes(len(code))
+
+
+def digests(value: str) -> dict[str, bytes]:
+    return {name: hashlib.new(name, value.encode()).digest() for name in ("md5", "sha1", "sha256")}
+
+
+@pytest.fixture
+def make(tmp_path: Path):
+    """A function that makes a list of entries and opens a matcher on it."""
+    opened = []
+    number = 0
+
+    def build(entries, *, good=None, source="S", **options) -> Matcher:
+        nonlocal number
+        number += 1
+        path = tmp_path / f"known{number}.hml"
+        with HashList.open(path, create=True) as known:
+            known.import_entries(entries, source)
+        if good is not None:
+            allow = tmp_path / f"good{number}.hml"
+            with HashList.open(allow, create=True, role="known-good") as listed:
+                listed.import_entries(good, "NSRL")
+            options["allow"] = allow
+        matcher = Matcher.open(path, **options)
+        opened.append(matcher)
+        return matcher
+
+    yield build
+    for matcher in opened:
+        matcher.close()
+
+
+class TestVerdicts:
+    def test_exact(self, make) -> None:
+        matcher = make([Entry.make("a", digests("x"), category=("interpol", "baseline"), media_type="image")])
+        result = matcher.match(HashRecord("q", {"md5": digests("x")["md5"]}))
+        assert result.verdict is Verdict.EXACT
+        [match] = result.matches
+        assert (match.source, match.entry, match.algorithm, match.distance, match.radius) == ("S", "a", "md5", 0, 0)
+        assert match.category == ("interpol", "baseline")
+        assert match.media_type == "image"
+        assert (match.agrees, match.disagrees) == (("md5",), ())
+
+    def test_none(self, make) -> None:
+        result = make([Entry.make("a", digests("x"))]).match(HashRecord("q", digests("y")))
+        assert result.verdict is Verdict.NONE
+        assert result.matches == ()
+
+    @pytest.mark.parametrize(("bits", "verdict"), [(0, "near"), (31, "near"), (32, "none")])
+    def test_near_is_inclusive_of_the_radius(self, make, bits: int, verdict: str) -> None:
+        matcher = make([Entry.make("a", {"pdq": PDQ})])
+        result = matcher.match(HashRecord("q", {"pdq": flip(PDQ, *range(bits))}, {"pdq": 100}))
+        assert result.verdict.value == verdict
+        assert [m.distance for m in result.matches] == ([bits] if verdict == "near" else [])
+
+    def test_radius_per_algorithm(self, make) -> None:
+        entries = [Entry.make("a", {"pdq": PDQ, "phash": bytes(8)})]
+        record = HashRecord("q", {"pdq": flip(PDQ, 1, 2, 3), "phash": flip(bytes(8), 1, 2, 3)})
+        result = make(entries, radius={"pdq": 2, "phash": 3}).match(record)
+        assert [(m.algorithm, m.distance, m.radius) for m in result.matches] == [("phash", 3, 3)]
+
+    def test_conflict_of_digests(self, make) -> None:
+        matcher = make([Entry.make("a", digests("x"))])
+        record = HashRecord("q", digests("x") | {"sha1": digests("y")["sha1"]})
+        result = matcher.match(record)
+        assert result.verdict is Verdict.CONFLICT
+        assert {m.algorithm for m in result.matches} == {"md5", "sha256"}
+        assert result.matches[0].agrees == ("md5", "sha256")
+        assert result.matches[0].disagrees == ("sha1",)
+
+    def test_conflict_of_size(self, make) -> None:
+        matcher = make([Entry.make("a", digests("x"), size=10)])
+        assert matcher.match(HashRecord("q", digests("x"), size=10)).verdict is Verdict.EXACT
+        assert matcher.match(HashRecord("q", digests("x"))).verdict is Verdict.EXACT
+        result = matcher.match(HashRecord("q", digests("x"), size=11))
+        assert result.verdict is Verdict.CONFLICT
+        assert result.matches[0].disagrees == ("size",)
+
+    def test_different_digests_of_a_near_match_are_no_conflict(self, make) -> None:
+        matcher = make([Entry.make("a", digests("x") | {"pdq": PDQ}, size=10)])
+        result = matcher.match(HashRecord("q", digests("y") | {"pdq": PDQ}, size=11))
+        assert result.verdict is Verdict.NEAR
+        assert result.matches[0].disagrees == ()
+
+    def test_conflict_outranks_an_exact_match_of_another_entry(self, make) -> None:
+        matcher = make(
+            [Entry.make("a", digests("x")), Entry.make("b", {"md5": digests("x")["md5"], "sha1": bytes(20)})]
+        )
+        result = matcher.match(HashRecord("q", digests("x")))
+        assert result.verdict is Verdict.CONFLICT
+        assert [(m.entry, m.algorithm) for m in result.matches] == [
+            ("a", "md5"),
+            ("a", "sha1"),
+            ("a", "sha256"),
+            ("b", "md5"),
+        ]
+
+    def test_unreadable_unless_a_digest_matches(self, make) -> None:
+        matcher = make([Entry.make("a", digests("x"))])
+        broken = {"status": "unreadable", "reason": "truncated"}
+        assert matcher.match(HashRecord("q", digests("y"), **broken)).verdict is Verdict.UNREADABLE
+        assert matcher.match(HashRecord("q", {}, **broken)).verdict is Verdict.UNREADABLE
+        assert matcher.match(HashRecord("q", digests("x"), **broken)).verdict is Verdict.EXACT
+
+    def test_photodna(self, make) -> None:
+        code = bytes([100] * 144)
+        matcher = make([Entry.make("a", {"photodna": code})])
+        near = bytes([100 + 16] * 144)  # 144 * 16^2 = 36,864
+        assert matcher.match(HashRecord("q", {"photodna": near})).matches[0].distance == 36_864
+        far = bytes([100 + 17] * 144)  # 41,616
+        assert matcher.match(HashRecord("q", {"photodna": far})).verdict is Verdict.NONE
+
+    def test_opaque_hashes_are_never_matched(self, make) -> None:
+        matcher = make([Entry.make("a", {"zz40": bytes(16), "md5": bytes(16)})])
+        assert matcher.match(HashRecord("q", {"zz40": bytes(16)})).verdict is Verdict.NONE
+        assert "zz40" not in matcher.algorithms
+
+    def test_duplicates_across_sources_are_all_reported(self, make, tmp_path: Path) -> None:
+        path = tmp_path / "many.hml"
+        with HashList.open(path, create=True) as known:
+            for source in ("B", "A"):
+                known.import_entries([Entry.make(f"{source}{i}", {"pdq": PDQ}) for i in range(3)], source)
+        with Matcher.open(path) as matcher:
+            result = matcher.match(HashRecord("q", {"pdq": PDQ}))
+        assert [(m.source, m.entry) for m in result.matches] == [(s, f"{s}{i}") for s in "AB" for i in range(3)]
+
+
+class TestQuality:
+    def test_low_quality_query_is_not_matched_and_says_so(self, make) -> None:
+        matcher = make([Entry.make("a", {"pdq": PDQ})])
+        result = matcher.match(HashRecord("q", {"pdq": PDQ}, {"pdq": 49}))
+        assert result.verdict is Verdict.NONE
+        assert "quality is 49, under 50" in result.notes[0]
+        assert matcher.match(HashRecord("q", {"pdq": PDQ}, {"pdq": 50})).verdict is Verdict.NEAR
+        assert matcher.match(HashRecord("q", {"pdq": PDQ})).verdict is Verdict.NEAR
+
+    def test_low_quality_entry_is_not_matched_and_says_so(self, make) -> None:
+        matcher = make([Entry.make("a", {"pdq": PDQ}, quality={"pdq": 3}), Entry.make("b", {"pdq": PDQ})])
+        result = matcher.match(HashRecord("q", {"pdq": PDQ}, {"pdq": 100}))
+        assert [m.entry for m in result.matches] == ["b"]
+        assert "entry a of S" in result.notes[0]
+
+    def test_zero_matches_all(self, make) -> None:
+        matcher = make([Entry.make("a", {"pdq": PDQ}, quality={"pdq": 0})], min_quality=0)
+        assert matcher.match(HashRecord("q", {"pdq": PDQ}, {"pdq": 0})).verdict is Verdict.NEAR
+
+    def test_digests_are_matched_whatever_the_quality(self, make) -> None:
+        matcher = make([Entry.make("a", digests("x") | {"pdq": PDQ})])
+        result = matcher.match(HashRecord("q", digests("x") | {"pdq": PDQ}, {"pdq": 0}))
+        assert result.verdict is Verdict.EXACT
+        assert result.notes
+
+
+class TestKnownGood:
+    def test_near_matches_are_suppressed_and_counted(self, make) -> None:
+        matcher = make([Entry.make("a", {"pdq": PDQ})], good=[Entry.make("good.jpg", {"md5": digests("g")["md5"]})])
+        result = matcher.match(HashRecord("q", {"md5": digests("g")["md5"], "pdq": PDQ}))
+        assert result.verdict is Verdict.NONE
+        assert result.matches == []
+        assert [m.entry for m in result.suppressed] == ["a"]
+        assert result.known_good == ["NSRL: good.jpg"]
+        assert matcher.match(HashRecord("q", {"md5": digests("h")["md5"], "pdq": PDQ})).verdict is Verdict.NEAR
+
+    def test_the_same_perceptual_code_suppresses_too(self, make) -> None:
+        matcher = make([Entry.make("a", {"pdq": PDQ})], good=[Entry.make("g", {"pdq": flip(PDQ, 4)})])
+        assert matcher.match(HashRecord("q", {"pdq": flip(PDQ, 4)})).verdict is Verdict.NONE
+        assert matcher.match(HashRecord("q", {"pdq": flip(PDQ, 5)})).verdict is Verdict.NEAR
+
+    def test_an_exact_match_is_for_a_human_to_see(self, make) -> None:
+        entries, good = [Entry.make("a", digests("x") | {"pdq": PDQ})], [Entry.make("g", digests("x"))]
+        result = make(entries, good=good).match(HashRecord("q", digests("x")))
+        assert result.verdict is Verdict.EXACT
+        assert result.known_good == ["NSRL: g"]
+        result = make(entries, good=good, allow_exact=True).match(HashRecord("q", digests("x")))
+        assert result.verdict is Verdict.NONE
+        assert len(result.suppressed) == 3
+
+    def test_roles_are_not_mixed_up(self, tmp_path: Path) -> None:
+        for role in ("known", "known-good"):
+            HashList.open(tmp_path / f"{role}.hml", create=True, role=role).close()
+        with pytest.raises(RoleError, match="--allow"):
+            Matcher.open(tmp_path / "known-good.hml")
+        with pytest.raises(RoleError, match="--list"):
+            Matcher.open(tmp_path / "known.hml", allow=tmp_path / "known.hml")
+
+
+class TestOpening:
+    def test_a_list_is_compiled_on_the_fly_and_reused(self, tmp_path: Path) -> None:
+        path = tmp_path / "known.hml"
+        with HashList.open(path, create=True) as known:
+            known.import_entries([Entry.make("a", digests("x"))], "S")
+        Matcher.open(path).close()
+        cache = tmp_path / "known.hml.hmx"
+        stamp = cache.stat().st_mtime_ns
+        Matcher.open(path).close()
+        assert cache.stat().st_mtime_ns == stamp
+        with HashList.open(path) as known:
+            known.import_entries([Entry.make("b", digests("y"))], "S")
+        with Matcher.open(path) as matcher:
+            assert matcher.match(HashRecord("q", digests("y"))).verdict is Verdict.EXACT
+            assert matcher.compiled.rows == 2
+
+    def test_a_damaged_cache_is_made_again(self, tmp_path: Path) -> None:
+        path = tmp_path / "known.hml"
+        with HashList.open(path, create=True) as known:
+            known.import_entries([Entry.make("a", digests("x"))], "S")
+        (tmp_path / "known.hml.hmx").write_bytes(b"rubbish")
+        with Matcher.open(path) as matcher:
+            assert matcher.match(HashRecord("q", digests("x"))).verdict is Verdict.EXACT
+
+    def test_errors(self, tmp_path: Path) -> None:
+        with pytest.raises(ListNotFoundError):
+            Matcher.open(tmp_path / "no.hml")
+        with pytest.raises(CompiledListError):
+            Matcher.open(tmp_path / "no.hmx")
+        with pytest.raises((ListError, CompiledListError)):
+            Matcher.open(tmp_path)
+        path = tmp_path / "known.hml"
+        HashList.open(path, create=True).close()
+        for wrong, error in (
+            ({"radius": {"pdq": -1}}, RadiusError),
+            ({"radius": {"pdq": 257}}, RadiusError),
+            ({"radius": {"pdq": 1.5}}, RadiusError),
+            ({"radius": {"md5": 0}}, UnknownAlgorithmError),
+            ({"radius": {"no": 1}}, UnknownAlgorithmError),
+            ({"algorithms": ["no"]}, UnknownAlgorithmError),
+            ({"algorithms": ["lace"]}, UnknownAlgorithmError),
+            ({"min_quality": 102}, UsageError),
+        ):
+            with pytest.raises(error):
+                Matcher.open(path, **wrong)
+
+    def test_a_cache_that_cannot_be_written(self, tmp_path: Path) -> None:
+        path = tmp_path / "known.hml"
+        HashList.open(path, create=True).close()
+        (tmp_path / "known.hml.hmx").mkdir()
+        with pytest.raises(StorageError, match=r"known\.hml\.hmx"):
+            Matcher.open(path)
+
+    def test_wrong_width_in_a_record(self, make) -> None:
+        with pytest.raises(UsageError, match="md5 hash of 3 bytes"):
+            make([Entry.make("a", digests("x"))]).match(HashRecord("q", {"md5": b"abc"}))
+
+    def test_empty_list(self, make) -> None:
+        matcher = make([])
+        record = HashRecord("q", digests("x") | {"pdq": PDQ, "phash": bytes(8), "photodna": bytes(144)})
+        assert matcher.match(record).verdict is Verdict.NONE
+        offsets, rows, distances = matcher.search_codes("pdq", np.zeros((2, 32), np.uint8), radius=256)
+        assert (offsets.tolist(), len(rows), distances.dtype) == ([0, 0, 0], 0, np.uint16)
+        assert matcher.search_digests("md5", np.zeros((0, 16), np.uint8))[0].tolist() == [0]
+
+
+@given(
+    entries=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 255)), min_size=1, max_size=12),
+    queries=st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4), st.integers(0, 255)), max_size=12),
+    radius=st.integers(0, 8),
+    batch=st.integers(1, 5),
+)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_against_brute_force(tmp_path_factory, entries, queries, radius, batch) -> None:
+    """Every (query, entry, algorithm, distance) that a plain loop finds, and no other, whatever the batches."""
+
+    def hashes(md5: int, sha1: int, code: int) -> dict[str, bytes]:
+        return {"md5": bytes([md5] * 16), "sha1": bytes([sha1] * 20), "pdq": bytes(31) + bytes([code])}
+
+    path = tmp_path_factory.mktemp("m") / "a.hml"
+    with HashList.open(path, create=True) as known:
+        known.import_entries([Entry.make(f"{i:02}", hashes(*e)) for i, e in enumerate(entries)], "S")
+    with Matcher.open(path, radius={"pdq": radius}) as matcher:
+        results = list(matcher.match_many((HashRecord(str(i), hashes(*q)) for i, q in enumerate(queries)), batch=batch))
+    assert [r.record.name for r in results] == [str(i) for i in range(len(queries))]
+    for (md5, sha1, code), result in zip(queries, results, strict=True):
+        expected = []
+        verdicts = set()
+        for number, (of_md5, of_sha1, of_code) in enumerate(entries):
+            agree = (md5 == of_md5, sha1 == of_sha1)
+            expected += [(f"{number:02}", name, 0) for name, same in zip(("md5", "sha1"), agree, strict=True) if same]
+            distance = (code ^ of_code).bit_count()
+            if distance <= radius:
+                expected.append((f"{number:02}", "pdq", distance))
+                verdicts.add("near")
+            verdicts |= {("exact" if all(agree) else "conflict")} if any(agree) else set()
+        assert [(m.entry, m.algorithm, m.distance) for m in result.matches] == expected
+        order = ("conflict", "exact", "near")
+        assert result.verdict.value == next((v for v in order if v in verdicts), "none")
