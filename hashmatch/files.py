@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
 from collections.abc import Iterator
@@ -33,9 +34,13 @@ def replace_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     the former file or the new one, whole. On an error the temporary file is removed and ``path`` is untouched.
 
     Raises:
-        StorageError: the folder is missing or read-only, the disk is full, or the file is in use (Windows).
+        StorageError: the folder is missing or read-only, the disk is full, the file is in use (Windows), or ``path`` is
+            something else than a file.
     """
     target = Path(path)
+    if os.path.lexists(target) and not os.path.isfile(target):  # noqa: PTH113 - os.path never raises
+        # A rename would put a file in the place of a device or a pipe: /dev/null, where root runs this.
+        raise StorageError(f"{target}: cannot be written: it is not a file; nothing was changed")
     temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
         file = create_private(temporary)
@@ -47,20 +52,32 @@ def replace_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(target)
-        _sync_folder(target.parent)
     except OSError as error:
         raise storage_error(target, error) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+    try:
+        _sync_folder(target.parent)
+    except OSError as error:
+        raise storage_error(target, error, "the new file is in place, but a power failure may undo that") from error
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a rename durable. Windows has no such call for folders; there the file system's journal does it."""
+    """Make a rename durable. Windows has no such call for folders; there the file system's journal does it.
+
+    Nor have some network and user-space file systems, and a folder that may not be listed cannot be opened for it.
+    """
     if os.name == "nt":
         return
-    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except PermissionError:
+        return
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP):
+            raise
     finally:
         os.close(descriptor)
