@@ -1,0 +1,265 @@
+"""Writing compiled lists. The helpers here also make the files that test_compiled.py and test_search.py read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hashmatch.algorithms import ALGORITHMS, Kind
+from hashmatch.errors import StorageError
+from hashmatch.index import build
+from hashmatch.index.build import HashColumn, Rows, write_compiled
+from hashmatch.index.compiled import CompiledList
+
+SEARCHED = tuple(a.name for a in ALGORITHMS.values() if a.kind is not Kind.OPAQUE)
+SNAPSHOT = bytes(range(32))
+SOURCES = ("Agency A", "Büro B")
+CATEGORIES = (("interpol", "baseline"), ("vics-us-2.0", "1"))
+
+
+@dataclass
+class Item:
+    """One row of a compiled list, in plain Python."""
+
+    ref: str = "r"
+    source: int = 0
+    category: int = 0
+    media: int = 1
+    size: int = -1
+    quality: int = 255
+    hashes: Mapping[str, bytes] = field(default_factory=dict)
+
+
+def rows_of(items: Sequence[Item], algorithms: Sequence[str] | None = None) -> Rows:
+    """The arrays of ``items``; ``algorithms``: columns to make even where no item has a hash (default: those used)."""
+    refs = [item.ref.encode() for item in items]
+    columns = {}
+    for name in SEARCHED:
+        bearing = [i for i, item in enumerate(items) if name in item.hashes]
+        if bearing or name in (algorithms or ()):
+            values = np.frombuffer(b"".join(items[i].hashes[name] for i in bearing), np.uint8)
+            columns[name] = HashColumn(values.reshape(-1, ALGORITHMS[name].width), np.array(bearing, np.uint32))
+    return Rows(
+        ref_text=b"".join(refs),
+        ref_offsets=np.cumsum([0, *map(len, refs)]).astype(np.uint64),
+        source=np.array([item.source for item in items], np.uint32),
+        category=np.array([item.category for item in items], np.uint32),
+        media=np.array([item.media for item in items], np.uint8),
+        size=np.array([item.size for item in items], np.int64),
+        quality=np.array([item.quality for item in items], np.uint8),
+        hashes=columns,
+    )
+
+
+def write(path: Path, items: Sequence[Item], algorithms: Sequence[str] | None = None) -> Path:
+    return write_compiled(
+        path,
+        rows_of(items, algorithms),
+        snapshot=SNAPSHOT,
+        role="known",
+        sources=SOURCES,
+        categories=CATEGORIES,
+    )
+
+
+def random_items(count: int, seed: int, algorithms: Sequence[str] = SEARCHED, *, distinct: int = 0) -> list[Item]:
+    """Items of which about a quarter lacks each hash; ``distinct`` limits how many different values there are."""
+    rng = np.random.default_rng(seed)
+    pool = {name: [rng.bytes(ALGORITHMS[name].width) for _ in range(distinct or max(1, count))] for name in algorithms}
+    items = []
+    for row in range(count):
+        hashes = {name: pool[name][int(rng.integers(len(pool[name])))] for name in algorithms if rng.random() < 0.75}
+        items.append(
+            Item(
+                ref=f"réf-{row}" if row % 3 else "",
+                source=int(rng.integers(len(SOURCES))),
+                category=int(rng.integers(len(CATEGORIES) + 1)),
+                media=int(rng.integers(4)),
+                size=int(rng.choice([-1, 0, 1, 1 << 40])),
+                quality=int(rng.integers(101)) if "pdq" in hashes else 255,
+                hashes=hashes,
+            )
+        )
+    return items
+
+
+def contents(compiled: CompiledList) -> list[Item]:
+    """The items of a compiled list, read back through the public methods."""
+    hashes: list[dict[str, bytes]] = [{} for _ in range(compiled.rows)]
+    for name in compiled.algorithms:
+        if ALGORITHMS[name].kind is Kind.EXACT:
+            digests = compiled.digests(name)
+            pairs = zip(digests.values, digests.rows.tolist(), strict=True)
+        else:
+            codes = compiled.codes(name)
+            owner = np.repeat(np.arange(len(codes.codes)), np.diff(codes.starts.astype(np.int64)))
+            pairs = zip(codes.codes[owner], codes.rows.tolist(), strict=True)
+        for value, row in pairs:
+            assert name not in hashes[row]
+            hashes[row][name] = value.tobytes()
+    columns: tuple[Any, ...] = (
+        compiled.refs(range(compiled.rows)),
+        compiled.row_sources().tolist(),
+        compiled.row_categories().tolist(),
+        compiled.row_media().tolist(),
+        compiled.row_sizes().tolist(),
+        compiled.row_quality().tolist(),
+        hashes,
+    )
+    return [Item(*values) for values in zip(*columns, strict=True)]
+
+
+def assert_round_trip(path: Path, items: Sequence[Item], algorithms: Sequence[str] | None = None) -> None:
+    write(path, items, algorithms)
+    with CompiledList.open(path) as compiled:
+        assert compiled.check() <= path.stat().st_size
+        assert contents(compiled) == list(items)
+        assert compiled.rows == len(items)
+        assert compiled.snapshot == SNAPSHOT
+        used = {name for item in items for name in item.hashes} | set(algorithms or ())
+        assert compiled.algorithms == tuple(name for name in ALGORITHMS if name in used)
+        assert compiled.meta == {
+            "role": "known",
+            "sources": [{"name": s, "entries": sum(i.source == n for i in items)} for n, s in enumerate(SOURCES)],
+            "categories": [list(c) for c in CATEGORIES],
+            "hashes": {name: sum(name in i.hashes for i in items) for name in used},
+        }
+        masks = [sum(1 << ALGORITHMS[name].number for name in item.hashes) for item in items]
+        assert compiled.row_masks().tolist() == masks
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 5, 7, 8, 9, 100, 1023, 1024, 1025])
+def test_round_trip(tmp_path: Path, count: int) -> None:
+    assert_round_trip(tmp_path / "a.hmx", random_items(count, seed=count))
+
+
+@pytest.mark.parametrize("distinct", [1, 2, 10])
+@pytest.mark.parametrize("count", [2, 200])
+def test_round_trip_of_duplicates(tmp_path: Path, count: int, distinct: int) -> None:
+    items = random_items(count, seed=5, distinct=distinct)
+    assert_round_trip(tmp_path / "a.hmx", items)
+    with CompiledList.open(tmp_path / "a.hmx") as compiled:
+        codes = {item.hashes["pdq"] for item in items if "pdq" in item.hashes}
+        assert [code.tobytes() for code in compiled.codes("pdq").codes] == sorted(codes)
+
+
+@pytest.mark.parametrize("algorithm", SEARCHED)
+@pytest.mark.parametrize("fill", [b"\0", b"\xff", b"\x80", b"a"])
+def test_round_trip_of_one_algorithm(tmp_path: Path, algorithm: str, fill: bytes) -> None:
+    value = fill * ALGORITHMS[algorithm].width
+    assert_round_trip(tmp_path / "a.hmx", [Item(hashes={algorithm: value}), Item(ref="zz"), Item(ref="")])
+
+
+def test_columns_without_hashes(tmp_path: Path) -> None:
+    assert_round_trip(tmp_path / "none.hmx", [], SEARCHED)
+    assert_round_trip(tmp_path / "rows.hmx", [Item(), Item()], SEARCHED)
+    assert_round_trip(tmp_path / "bare.hmx", [Item(), Item()])
+
+
+@given(st.data())
+@settings(max_examples=40, deadline=None)
+def test_round_trip_of_drawn_rows(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
+    item = st.builds(
+        Item,
+        ref=st.text(st.characters(exclude_categories=["Cs"]), max_size=6),
+        source=st.integers(0, 1),
+        category=st.integers(0, 2),
+        media=st.integers(0, 3),
+        size=st.integers(-1, 2**63 - 1),
+        quality=st.just(255) | st.integers(0, 100),
+        hashes=st.fixed_dictionaries(
+            {},
+            optional={
+                name: st.sampled_from([b"\0", b"\xff", b"\1", b"\xfe"]).map(lambda b, w=ALGORITHMS[name].width: b * w)
+                for name in ("md5", "sha512", "pdq", "phash", "photodna")
+            },
+        ),
+    )
+    items = data.draw(st.lists(item, max_size=12))
+    assert_round_trip(tmp_path_factory.getbasetemp() / "drawn.hmx", items)
+
+
+def test_same_arguments_give_the_same_bytes(tmp_path: Path) -> None:
+    items = random_items(300, seed=3, distinct=40)
+    first = write(tmp_path / "a.hmx", items).read_bytes()
+    assert write(tmp_path / "b.hmx", items).read_bytes() == first
+    assert write(tmp_path / "a.hmx", items).read_bytes() == first
+    items[7].ref += "x"
+    assert write(tmp_path / "a.hmx", items).read_bytes() != first
+
+
+def test_non_contiguous_and_foreign_endian_arrays_give_the_same_bytes(tmp_path: Path) -> None:
+    items = random_items(50, seed=4)
+    rows = rows_of(items)
+    expected = write(tmp_path / "a.hmx", items).read_bytes()
+    for name, column in rows.hashes.items():
+        padded = np.zeros((2 * len(column.values), column.values.shape[1] + 3), np.uint8)
+        padded[::2, :-3] = column.values
+        column.values = padded[::2, :-3]
+        column.rows = column.rows.astype(">u4")
+        assert not column.values.flags.c_contiguous, name
+    rows.source, rows.size = rows.source.astype(">u4"), rows.size.astype(">i8")
+    rows.ref_offsets, rows.ref_text = rows.ref_offsets.astype(">u8"), bytearray(rows.ref_text)
+    write_compiled(
+        tmp_path / "b.hmx", rows, snapshot=SNAPSHOT, role="known", sources=SOURCES, categories=list(CATEGORIES)
+    )
+    assert (tmp_path / "b.hmx").read_bytes() == expected
+
+
+def test_layout_as_documented(tmp_path: Path) -> None:
+    """Byte by byte, without the package's own structures."""
+    raw = write(tmp_path / "a.hmx", random_items(20, seed=1)).read_bytes()
+    assert raw[:8] == b"\x89HMX\r\n\x1a\n"
+    number = lambda at, size: int.from_bytes(raw[at : at + size], "little")  # noqa: E731
+    count = number(12, 4)
+    assert (number(8, 4), number(16, 8), number(24, 8)) == (1, len(raw), 20)
+    assert raw[32:64] == SNAPSHOT
+    table = raw[128 : 128 + 88 * count]
+    assert raw[64:96] == hashlib.sha256(table).digest()
+    assert raw[96:128] == hashlib.sha256(raw[:96]).digest()
+    end = 128 + len(table)
+    names = []
+    for at in range(128, 128 + len(table), 88):
+        offset, size = number(at + 32, 8), number(at + 40, 8)
+        assert offset == -(-end // 4096) * 4096
+        assert not any(raw[end:offset])
+        assert number(at + 52, 4) == 0
+        assert raw[at + 56 : at + 88] == hashlib.sha256(raw[offset : offset + size]).digest()
+        names.append(raw[at : at + 32].rstrip(b"\0").decode())
+        if names[-1] == "meta":
+            meta = raw[offset : offset + size]
+            assert (
+                meta == json.dumps(json.loads(meta), ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+            )
+        end = offset + size
+    assert end == len(raw)
+    assert names[0] == "meta"
+    assert len(set(names)) == count == 9 + 3 * len(SEARCHED)
+
+
+def test_a_failed_write_leaves_the_former_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "a.hmx", random_items(10, seed=1))
+    former = path.read_bytes()
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(build, "build_table", fail)
+    with pytest.raises(StorageError, match="No space left"):
+        write(path, random_items(11, seed=2))
+    assert path.read_bytes() == former
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_planned_sections_are_the_written_ones() -> None:
+    rows = rows_of(random_items(10, seed=1))
+    assert list(build._section_names(rows)) == [name for name, _, _ in build._sections(rows, b"{}")]
