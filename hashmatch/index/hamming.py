@@ -101,6 +101,6 @@ class FaissFlat:
 
 def choose_engine(queries: int, codes: int) -> HammingEngine:
     """The engine for ``queries`` x ``codes`` comparisons: a forced or faster kernel first, FAISS for large jobs."""
-    if kernels.active() != "numpy" or queries * codes <= SMALL_JOB:
+    if kernels.active() != "numpy" or kernels.forced() or queries * codes <= SMALL_JOB:
         return NumpyFlat()
     return FaissFlat()
