@@ -9,7 +9,6 @@ import contextlib
 import os
 import secrets
 import sqlite3
-import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,6 +24,7 @@ from hashmatch.errors import (
     shorten,
 )
 from hashmatch.files import create_private, storage_error
+from hashmatch.lists.snapshot import SnapshotDigest
 
 __all__ = ["ROLES", "connect", "create", "sqlite_errors", "utc_now"]
 
@@ -133,7 +133,7 @@ def create(path: Path, role: str) -> None:
             connection.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
             connection.executemany(
                 "INSERT INTO meta VALUES (?, ?)",
-                [("role", role), ("uuid", str(uuid.uuid4())), ("created", utc_now())],
+                [("role", role), ("created", utc_now()), ("snapshot", SnapshotDigest(role).finish(connection))],
             )
         # A link, unlike a rename, never replaces what another process created meanwhile.
         try:
