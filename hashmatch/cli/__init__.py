@@ -46,9 +46,21 @@ class _Verbs(click.Group):
         command: click.Command = module.command
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError as error:
+            raise _PipeClosedError from error
+        return result
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl(list(VERBS.items()))
+
+
+class _PipeClosedError(Exception):
+    """Whoever reads our output has had enough. Click would end with exit code 1, which says that something matched."""
 
 
 @click.group(cls=_Verbs, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
@@ -81,9 +93,8 @@ def run(args: list[str] | None = None) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("hashmatch: interrupted; nothing was left half done", err=True)
         return 130
-    except BrokenPipeError:
-        # Whoever reads our output has had enough (`| head`): no message, and no second error when Python exits.
-        _discard_stdout()
+    except _PipeClosedError:
+        _discard_stdout()  # or Python would report the same error again when it exits
         return 141
     except Exception:  # noqa: BLE001 - the last resort of the program
         traceback.print_exc()

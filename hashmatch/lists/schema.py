@@ -198,3 +198,11 @@ def _check_identity(path: Path, connection: sqlite3.Connection) -> None:
         raise ListDamagedError(
             f"{path}: is version {version} of the schema; this software reads version {SCHEMA_VERSION}"
         )
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    (page_size,) = connection.execute("PRAGMA page_size").fetchone()
+    # SQLite reads what is missing from the last page as zeros. (Longer is no damage: a writer may be at work.)
+    if path.stat().st_size < pages * page_size:
+        raise ListDamagedError(
+            f"{path}: is truncated: {path.stat().st_size:,} bytes, its header says {pages * page_size:,}; "
+            "restore it from a copy"
+        )

@@ -1,0 +1,5 @@
+"""``python -m hashmatch``."""
+
+from hashmatch.cli import main
+
+main()

@@ -1,0 +1,405 @@
+"""The command line as a user meets it: every verb with good and bad input, messages and exit codes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hashmatch import imaging, synthetic
+from hashmatch.cli import VERBS, cli, run
+from hashmatch.errors import EXIT_CODES
+
+
+class Result:
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+
+@pytest.fixture
+def cmd(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A function that runs a command line in an empty folder; no run may end in an internal error."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: object) -> Result:
+        code = run([str(a) for a in arguments])
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        assert code in EXIT_CODES
+        assert code != 70
+        return Result(code, captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for seed in range(3):
+        data = imaging.encode(synthetic.image(seed, 128, 96, kind="noise"), "PNG")
+        (folder / f"{seed}.png").write_bytes(data)
+    return folder
+
+
+@pytest.fixture
+def known(cmd, images: Path) -> Path:
+    """A list with the first two images."""
+    path = Path("known.hml")
+    Path("list.csv").write_text(cmd("hash", images / "0.png", images / "1.png", "--format", "csv").out)
+    assert cmd("list", "create", path).code == 0
+    assert cmd("list", "import", path, "list.csv", "--source", "S").code == 0
+    return path
+
+
+def md5_line(value: object, name: str) -> str:
+    return f"{hashlib.md5(str(value).encode()).hexdigest()}  {name}\n"
+
+
+class TestTop:
+    def test_help_names_every_verb_and_exit_code(self, cmd) -> None:
+        out = cmd("--help").out
+        assert all(f"  {verb} " in out for verb in VERBS)
+        assert all(str(code) in out for code in EXIT_CODES)
+
+    @pytest.mark.parametrize(
+        "verb", [*VERBS, *(f"list {v}" for v in ["create", "import", "export", "info", "retract", "check"])]
+    )
+    def test_every_verb_has_help(self, cmd, verb: str) -> None:
+        result = cmd(*verb.split(), "--help")
+        assert result.code == 0
+        assert len(result.out.splitlines()) > 5
+
+    def test_the_line_of_help_is_the_verbs_own(self) -> None:
+        for verb, line in VERBS.items():
+            command = cli.get_command(None, verb)  # type: ignore[arg-type]
+            assert command is not None
+            assert command.help
+            assert line.rstrip(".").split()[0] == command.help.split()[0], verb
+
+    @pytest.mark.parametrize("arguments", [[], ["no-such-verb"], ["scan"], ["match", "--list"], ["hash", "--no-such"]])
+    def test_usage(self, cmd, arguments: list[str]) -> None:
+        assert cmd(*arguments).code == (2 if arguments else 0) or not arguments
+
+    def test_internal_errors_say_so(self, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        def broken(*_: object, **__: object) -> None:
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(cli, "main", broken)
+        assert run([]) == 70
+        assert "a defect in hashmatch" in capsys.readouterr().err
+
+    def test_the_program_itself(self) -> None:
+        done = subprocess.run(
+            [sys.executable, "-m", "hashmatch", "--version"], capture_output=True, text=True, check=True
+        )
+        assert done.stdout.startswith("hashmatch, version ")
+
+    @pytest.mark.skipif(os.name == "nt", reason="a closed pipe looks different there")
+    def test_a_closed_pipe_is_no_error_message(self, known: Path) -> None:
+        code = f"import sys; from hashmatch.cli import main; main(['list', 'export', {str(known)!r}])"
+        process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+        process.stderr.close()
+        assert process.wait() == 141
+
+
+class TestList:
+    def test_create_info_check(self, cmd) -> None:
+        assert cmd("list", "create", "a.hml").code == 0
+        again = cmd("list", "create", "a.hml")
+        assert again.code == 2
+        assert "exists already" in again.err
+        assert "entries:     0" in cmd("list", "info", "a.hml").out
+        assert cmd("list", "check", "a.hml").out.startswith("a.hml: sound: 0 entries")
+
+    def test_import_summary(self, cmd) -> None:
+        cmd("list", "create", "a.hml")
+        Path("a.md5").write_text(md5_line(1, "x") + md5_line(2, "y"))
+        result = cmd("list", "import", "a.hml", "a.md5", "--source", "S")
+        assert result.code == 0
+        assert "added 2, replaced 0, unchanged 0" in result.err
+        summary = json.loads(cmd("list", "import", "a.hml", "a.md5", "--source", "S", "--json").out)
+        assert (summary["added"], summary["unchanged"], summary["format"]) == (0, 2, "md5sum")
+        info = json.loads(cmd("list", "info", "a.hml", "--json").out)
+        assert info["sources"] == {"S": 2}
+        assert len(info["imports"]) == 2
+
+    def test_skip_invalid_is_exit_code_4_and_lists(self, cmd) -> None:
+        cmd("list", "create", "a.hml")
+        Path("a.csv").write_text(f"id,md5\nx,{'0' * 32}\ny,123\n")
+        stopped = cmd("list", "import", "a.hml", "a.csv", "--source", "S")
+        assert stopped.code == 3
+        assert "a.csv" in stopped.err
+        assert "line 3" in stopped.err
+        assert "md5" in stopped.err
+        assert json.loads(cmd("list", "info", "a.hml", "--json").out)["entries"] == 0
+        skipped = cmd("list", "import", "a.hml", "a.csv", "--source", "S", "--skip-invalid")
+        assert skipped.code == 4
+        assert "line 3" in skipped.err
+
+    @pytest.mark.parametrize(
+        ("content", "message"),
+        [
+            (None, "no such file"),
+            (b"", "empty"),
+            (b"hello world\n", "--from"),
+            (b"MD5;SHA1\n" + b"0" * 31 + b";\n", "line 2"),
+            (b"id,md5\nx," + b"0" * 30 + b"\n", "32 hexadecimal digits"),
+            (b"id,md5\nx\xff," + b"0" * 32 + b"\n", "UTF-8"),
+            (b"a" * 64 + b"\n", "sha256sum"),
+            (b"\x89PNG\r\n\x1a\n" + bytes(100), "PNG"),
+        ],
+    )
+    def test_bad_input(self, cmd, content: bytes | None, message: str) -> None:
+        cmd("list", "create", "a.hml")
+        if content is not None:
+            Path("in.txt").write_bytes(content)
+        result = cmd("list", "import", "a.hml", "in.txt", "--source", "S")
+        assert result.code == 3, result.err
+        assert message in result.err
+        assert "in.txt" in result.err
+
+    def test_a_folder_where_a_file_is_due(self, cmd) -> None:
+        cmd("list", "create", "a.hml")
+        Path("dir").mkdir()
+        for arguments in (
+            ["list", "import", "a.hml", "dir", "--source", "S"],
+            ["match", "dir", "--list", "a.hml"],
+            ["list", "info", "dir"],
+            ["list", "check", "dir"],
+            ["compile", "dir"],
+            ["match", "a.hml", "--list", "dir"],
+        ):
+            result = cmd(*arguments)
+            assert result.code == 3, arguments
+            assert "dir" in result.err, arguments
+
+    def test_unknown_format_and_source(self, cmd) -> None:
+        cmd("list", "create", "a.hml")
+        Path("a.csv").write_text(f"id,md5\nx,{'0' * 32}\n")
+        assert cmd("list", "import", "a.hml", "a.csv", "--source", "S", "--from", "vics9").code == 2
+        assert cmd("list", "import", "a.hml", "a.csv", "--source", "").code == 2
+        assert cmd("list", "import", "a.hml", "a.csv").code == 2
+
+    def test_retract(self, cmd, known: Path, images: Path) -> None:
+        ref = str(images / "0.png")
+        result = cmd("list", "retract", known, ref, "--source", "S", "--reason", "why")
+        assert (result.code, "1 entries withdrawn" in result.err) == (0, True)
+        cmd("list", "import", known, "list.csv", "--source", "S")
+        assert json.loads(cmd("list", "info", known, "--json").out)["entries"] == 1
+        Path("refs.txt").write_text(ref + "\n")
+        assert (
+            "1 retractions taken back"
+            in cmd("list", "retract", known, "--source", "S", "--refs-from", "refs.txt", "--undo").err
+        )
+        cmd("list", "import", known, "list.csv", "--source", "S")
+        assert json.loads(cmd("list", "info", known, "--json").out)["entries"] == 2
+        assert cmd("list", "retract", known, ref, "--source", "nobody").code == 2
+        assert cmd("list", "retract", known, "--source", "S").code == 2
+
+    def test_check_finds_damage(self, cmd, known: Path) -> None:
+        cmd("compile", known)
+        for name in ("known.hml", "known.hmx"):
+            data = bytearray(Path(name).read_bytes())
+            data[len(data) * 3 // 4] ^= 1
+            data[-1] ^= 1
+            Path(name).write_bytes(data[: len(data) - 1])
+            result = cmd("list", "check", name)
+            assert result.code == 3
+            assert name in result.err
+
+
+class TestCompileAndMatch:
+    def test_the_whole_way(self, cmd, known: Path) -> None:
+        result = cmd("compile", known, "-o", "out.hmx")
+        assert (result.code, "2 entries" in result.err) == (0, True)
+        assert cmd("list", "check", "out.hmx").code == 0
+        assert json.loads(cmd("list", "info", "out.hmx", "--json").out)["algorithms"]["pdq"] == 2
+        hit = cmd("match", "list.csv", "--list", "out.hmx")
+        assert hit.code == 1
+        assert "exact " in hit.out
+        assert "candidate for human review" in hit.err
+        Path("q.md5").write_text(md5_line(1, "x"))
+        miss = cmd("match", "q.md5", "--list", known)
+        assert (miss.code, miss.out) == (0, "")
+
+    def test_forms(self, cmd, known: Path) -> None:
+        for arguments in (["--json"], ["--format", "jsonl"]):
+            rows = [json.loads(line) for line in cmd("match", "list.csv", "--list", known, *arguments).out.splitlines()]
+            assert [row["verdict"] for row in rows] == ["exact", "exact"]
+        assert cmd("match", "list.csv", "--list", known, "--format", "csv").out.startswith("input,record,name")
+        for name in ("out.csv", "out.jsonl"):
+            assert cmd("match", "list.csv", "--list", known, "-o", name, "--quiet").code == 1
+            assert Path(name).read_text()[0] == ("i" if name.endswith("csv") else "{")
+        result = cmd("match", "list.csv", "--list", known, "--report", "r", "--case", "C")
+        assert json.loads(Path("r/report.json").read_text())["header"]["case"] == {"case": "C"}
+        assert "report    r" in result.err
+        assert cmd("match", "list.csv", "--list", known, "--report", "r").code == 2
+
+    def test_an_image_is_no_query(self, cmd, known: Path, images: Path) -> None:
+        result = cmd("match", images / "0.png", "--list", known)
+        assert result.code == 3
+        assert "PNG image" in result.err
+
+    def test_invalid_queries(self, cmd, known: Path) -> None:
+        Path("q.csv").write_text(Path("list.csv").read_text() + "bad,ok,,1,PNG,1,1,zz,,,\n")
+        stopped = cmd("match", "q.csv", "--list", known, "-o", "out.jsonl")
+        assert stopped.code == 3
+        assert "line 4" in stopped.err
+        assert not Path("out.jsonl").exists()
+        skipped = cmd("match", "q.csv", "--list", known, "--skip-invalid")
+        assert skipped.code == 5
+        assert "skipped: q.csv, line 4" in skipped.err
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [["--radius", "pdq"], ["--radius", "pdq=-1"], ["--radius", "pdq=257"], ["--radius", "md5=1"], ["-a", "no"],
+         ["--min-quality", "102"], ["--format", "xml"]],
+    )  # fmt: skip
+    def test_wrong_options(self, cmd, known: Path, wrong: list[str]) -> None:
+        assert cmd("match", "list.csv", "--list", known, *wrong).code == 2
+
+    def test_damaged_compiled_list(self, cmd, known: Path) -> None:
+        cmd("compile", known, "-o", "out.hmx")
+        data = Path("out.hmx").read_bytes()
+        at = data.index(hashlib.md5(Path("images/0.png").read_bytes()).digest())
+        for damaged in (data[:-1], data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :], data[:50], b"", b"text"):
+            Path("out.hmx").write_bytes(damaged)
+            result = cmd("match", "list.csv", "--list", "out.hmx")
+            assert result.code == 3
+            assert "out.hmx" in result.err
+
+    def test_known_good(self, cmd, known: Path) -> None:
+        cmd("list", "create", "good.hml", "--role", "known-good")
+        cmd("list", "import", "good.hml", "list.csv", "--source", "NSRL")
+        assert cmd("match", "list.csv", "--list", known, "--allow", "good.hml").code == 1
+        result = cmd("match", "list.csv", "--list", known, "--allow", "good.hml", "--allow-exact")
+        assert result.code == 0
+        assert "suppressed by the known-good list" in result.err
+        assert cmd("match", "list.csv", "--list", "good.hml").code == 2
+        assert cmd("match", "list.csv", "--list", known, "--allow", known).code == 2
+
+    def test_standard_input(self, known: Path) -> None:
+        code = f"from hashmatch.cli import main; main(['match', '-', '--list', {str(known)!r}, '--json'])"
+        done = subprocess.run(
+            [sys.executable, "-c", code], input=Path("list.csv").read_bytes(), capture_output=True, check=False
+        )
+        assert done.returncode == 1, done.stderr
+        assert len(done.stdout.splitlines()) == 2
+
+    def test_damaged_list_is_never_silently_compiled(self, cmd, known: Path) -> None:
+        digest = hashlib.md5(Path("images/0.png").read_bytes()).digest()
+        data = known.read_bytes()
+        known.write_bytes(data.replace(digest, bytes(16)))
+        result = cmd("match", "list.csv", "--list", known)
+        assert result.code == 3
+        assert "does not agree with its digest" in result.err
+
+
+class TestHashScanCompare:
+    def test_hash_forms(self, cmd, images: Path) -> None:
+        path = images / "0.png"
+        text = cmd("hash", path, "-a", "md5,sha256,pdq")
+        assert text.code == 0
+        assert hashlib.md5(path.read_bytes()).hexdigest() in text.out
+        row = json.loads(cmd("hash", path, "--format", "jsonl").out)
+        assert row["id"] == str(path)
+        assert len(row["pdq"]) == 64
+        assert row["pdq_quality"] > 50
+        assert row["decoder"]
+        cmd("hash", path, "--format", "csv", "-o", "out.csv")
+        assert Path("out.csv").read_text().count("\n") == 2
+        cmd("hash", path, "--format", "jsonl", "-o", "out.jsonl")
+        cmd("list", "create", "a.hml")
+        assert cmd("list", "import", "a.hml", "out.jsonl", "--source", "S").code == 0
+
+    def test_hash_bad_input(self, cmd, images: Path) -> None:
+        Path("broken.png").write_bytes((images / "0.png").read_bytes()[:100])
+        Path("text.txt").write_text("hello")
+        Path("empty.jpg").touch()
+        for form in ("text", "csv", "jsonl"):
+            result = cmd("hash", "broken.png", "text.txt", "empty.jpg", "missing.png", images, "--format", form)
+            assert result.code == 4
+            for name in ("broken.png", "text.txt", "empty.jpg", "missing.png", "images"):
+                assert name in result.out
+        assert cmd("hash", "text.txt", "-a", "photodna").code == 2
+        assert cmd("hash", "text.txt", "-a", "md5").code == 0
+
+    def test_limits(self, cmd, images: Path) -> None:
+        assert "too_large" in cmd("hash", images / "0.png", "--max-pixels", "10").out
+        assert "too_large" in cmd("hash", images / "0.png", "--max-bytes", "10").out
+
+    def test_scan(self, cmd, known: Path, images: Path) -> None:
+        (images / "sub").mkdir()
+        (images / "sub" / "broken.png").write_bytes((images / "0.png").read_bytes()[:100])
+        result = cmd("scan", images, "--list", known, "--out", "out.jsonl", "-j", "2")
+        assert result.code == 5
+        rows = [json.loads(line) for line in Path("out.jsonl").read_text().splitlines()]
+        assert [(Path(r["name"]).name, r["status"], r["verdict"]) for r in rows] == [
+            ("0.png", "ok", "exact"),
+            ("1.png", "ok", "exact"),
+            ("2.png", "ok", "none"),
+            ("broken.png", "unreadable", "unreadable"),
+        ]
+        assert "hashes" not in rows[0]
+        again = cmd("scan", images, "--list", known, "--out", "again.jsonl", "-j", "0", "--include-hashes")
+        assert again.code == 5
+        assert "pdq" in json.loads(Path("again.jsonl").read_text().splitlines()[0])["hashes"]
+        assert cmd("scan", images / "2.png", "--list", known, "-j", "0").code == 0
+        assert cmd("scan", "missing", "--list", known, "-j", "0").code == 4
+        assert cmd("scan", images, "--list", known, "--include-hashes").code == 2
+        assert cmd("scan", images, "--list", "missing.hmx").code == 3
+
+    def test_compare(self, cmd, images: Path) -> None:
+        same = cmd("compare", images / "0.png", images / "0.png")
+        assert same.code == 1
+        assert "distance    0 of 256, radius 31: match" in same.out
+        assert cmd("compare", images / "0.png", images / "1.png", "-a", "pdq").code == 0
+        codes = cmd("compare", "0" * 64, "f" + "0" * 63)
+        assert (codes.code, "distance    4 of 256" in codes.out) == (1, True)
+        assert cmd("compare", "0" * 16, "f" * 16).code == 0
+        assert cmd("compare", "0" * 64, "1" * 64, "-a", "sha256").out.split() == ["sha256", "different"]
+        for wrong in (["0" * 64, "0" * 62], ["0" * 64, "g" * 64], ["abc", "abc"], [images / "0.png", "0" * 64]):
+            assert cmd("compare", *wrong).code in (2, 3), wrong
+
+
+class TestDemoAndDoctor:
+    def test_demo(self, cmd, tmp_path: Path) -> None:
+        result = cmd("demo", "--keep", "kept")
+        assert result.code == 0
+        assert "exact " in result.out
+        assert "near " in result.out
+        verdicts = [json.loads(line)["verdict"] for line in Path("kept/report/results.jsonl").read_text().splitlines()]
+        assert sorted(verdicts) == [
+            "exact",
+            "near",
+            "near",
+            "near",
+            "none",
+            "none",
+            "none",
+            "none",
+            "none",
+            "unreadable",
+        ]
+        assert cmd("demo", "--keep", "kept").code == 2
+
+    def test_doctor(self, cmd, monkeypatch: pytest.MonkeyPatch) -> None:
+        result = cmd("doctor")
+        assert result.code == 0
+        assert "problems: none" in result.out
+        facts = json.loads(cmd("doctor", "--json").out)
+        assert facts["kernels"]["in use"] == "numpy"
+        monkeypatch.setenv("HASHMATCH_KERNELS", "avx512")
+        broken = cmd("doctor")
+        assert broken.code == 3
+        assert "avx512" in broken.out
