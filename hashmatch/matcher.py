@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hashmatch.algorithms import ALGORITHMS, PDQ_MIN_QUALITY, Kind, check_radius, get
-from hashmatch.errors import RoleError, UnknownAlgorithmError, UsageError
+from hashmatch.errors import CompiledListDamagedError, CompiledListError, RoleError, UnknownAlgorithmError, UsageError
 from hashmatch.index.compiled import CompiledList
 from hashmatch.index.search import Searcher, Triple
 from hashmatch.record import HashRecord
@@ -129,8 +129,6 @@ def open_compiled(path: str | os.PathLike[str], *, verify: bool = True, role: st
 
 
 def _open_or_compile(path: Path, verify: bool) -> CompiledList:
-    from hashmatch.errors import CompiledListError
-
     try:
         with path.open("rb") as file:
             sqlite = file.read(16) == b"SQLite format 3\0"
@@ -196,6 +194,7 @@ class Matcher:
         if algorithms is not None and (opaque := sorted(n for n in wanted if ALGORITHMS[n].kind is Kind.OPAQUE)):
             raise UnknownAlgorithmError(f"{', '.join(opaque)}: kept with entries, but not matched by hashmatch")
         self.algorithms = tuple(n for n in ALGORITHMS if n in wanted and ALGORITHMS[n].kind is not Kind.OPAQUE)
+        self._exact = [(n, ALGORITHMS[n].number) for n in self.algorithms if ALGORITHMS[n].kind is Kind.EXACT]
         self._searcher = Searcher(compiled)
         self._allow_searcher = Searcher(allow) if allow is not None else None
         #: algorithm -> how many query hashes were looked up so far (for the chance figure of a report)
@@ -296,13 +295,14 @@ class Matcher:
     def _match_batch(self, records: list[HashRecord]) -> Iterator[MatchResult]:
         hits = self._search_batch(records)
         allowed = self._known_good(records, hits)
+        facts = _row_facts(self.compiled, {row for found in hits.values() for row in found.rows})
         for index, record in enumerate(records):
             found = hits.get(index)
             if found is None:
                 verdict = Verdict.NONE if record.status == "ok" else Verdict.UNREADABLE
                 yield MatchResult(record, verdict, known_good=allowed.get(index, ()))
             else:
-                yield self._judge(record, found, allowed.get(index, ()))
+                yield self._judge(record, found, facts, allowed.get(index, ()))
 
     def _search_batch(self, records: list[HashRecord]) -> dict[int, _Hits]:
         hits: dict[int, _Hits] = {}
@@ -337,12 +337,11 @@ class Matcher:
         quality = int(self.compiled.row_quality()[row])
         if quality >= self.min_quality:  # 255, not known, among them
             return ""
-        source, ref = self._source_and_ref(row)
-        return f"pdq of entry {ref} of {source} was not matched: its quality is {quality}, under {self.min_quality}"
-
-    def _source_and_ref(self, row: int) -> tuple[str, str]:
-        source = self.compiled.meta["sources"][int(self.compiled.row_sources()[row])]["name"]
-        return source, self.compiled.refs([row])[0]
+        entry = _row_facts(self.compiled, [row])[row]
+        return (
+            f"pdq of entry {entry.ref} of {entry.source} was not matched: its quality is {quality}, "
+            f"under {self.min_quality}"
+        )
 
     def _known_good(self, records: list[HashRecord], hits: Mapping[int, _Hits]) -> dict[int, list[str]]:
         """Index of a record -> known-good entries that it equals. Only records that hit something are looked up."""
@@ -356,23 +355,25 @@ class Matcher:
             if not chosen:
                 continue
             queries = _matrix(name, [records[i].hashes[name] for i in chosen])
-            for at, row, _ in _pairs(self._search(searcher, name, queries, 0)):
-                source = allow.meta["sources"][int(allow.row_sources()[row])]["name"]
-                text = f"{source}: {allow.refs([row])[0]}"
-                equal = result.setdefault(chosen[at], [])
-                if text not in equal:
-                    equal.append(text)
+            equal = list(_pairs(self._search(searcher, name, queries, 0)))
+            facts = _row_facts(allow, {row for _, row, _ in equal})
+            for at, row, _ in equal:
+                text = f"{facts[row].source}: {facts[row].ref}"
+                if text not in (listed := result.setdefault(chosen[at], [])):
+                    listed.append(text)
         return result
 
-    def _judge(self, record: HashRecord, found: _Hits, allowed: Sequence[str]) -> MatchResult:
+    def _judge(
+        self, record: HashRecord, found: _Hits, facts: Mapping[int, _Row], allowed: Sequence[str]
+    ) -> MatchResult:
         matches: list[Match] = []
         verdict = Verdict.NONE if record.status == "ok" else Verdict.UNREADABLE
         suppressed: list[Match] = []
         exact = conflict = near = False
         for row in sorted(found.rows):
-            of_row = found.rows[row]
-            agrees, disagrees = self._agreement(record, row, {number for number, _ in of_row})
-            made = [self._make(row, number, distance, agrees, disagrees) for number, distance in sorted(of_row)]
+            of_row, entry = found.rows[row], facts[row]
+            agrees, disagrees = self._agreement(record, entry, {number for number, _ in of_row})
+            made = [self._make(row, entry, number, distance, agrees, disagrees) for number, distance in sorted(of_row)]
             if allowed and (self.allow_exact or not agrees):
                 suppressed += made
                 continue
@@ -388,40 +389,72 @@ class Matcher:
             verdict = Verdict.NEAR
         return MatchResult(record, verdict, matches, suppressed, allowed, found.notes)
 
-    def _agreement(self, record: HashRecord, row: int, hit: set[int]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def _agreement(self, record: HashRecord, entry: _Row, hit: set[int]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Digests (and size) that agree and that do not; both empty where no digest agrees."""
         agrees: list[str] = []
         disagrees: list[str] = []
-        mask = int(self.compiled.row_masks()[row])
-        for name in self.algorithms:
-            algorithm = ALGORITHMS[name]
-            if algorithm.kind is Kind.EXACT and name in record.hashes and mask >> algorithm.number & 1:
-                (agrees if algorithm.number in hit else disagrees).append(name)
+        for name, number in self._exact:
+            if name in record.hashes and entry.mask >> number & 1:
+                (agrees if number in hit else disagrees).append(name)
         if not agrees:
             return (), ()
-        size = int(self.compiled.row_sizes()[row])
-        if size >= 0 and record.size is not None:
-            (agrees if size == record.size else disagrees).append("size")
+        if entry.size >= 0 and record.size is not None:
+            (agrees if entry.size == record.size else disagrees).append("size")
         return tuple(agrees), tuple(disagrees)
 
-    def _make(self, row: int, number: int, distance: int, agrees: tuple[str, ...], disagrees: tuple[str, ...]) -> Match:
-        source, ref = self._source_and_ref(row)
-        category = int(self.compiled.row_categories()[row])
-        pair = tuple(self.compiled.meta["categories"][category - 1]) if category else None
-        media = int(self.compiled.row_media()[row])
-        algorithm = _NAMES[number]
+    def _make(
+        self,
+        row: int,
+        entry: _Row,
+        number: int,
+        distance: int,
+        agrees: tuple[str, ...],
+        disagrees: tuple[str, ...],
+    ) -> Match:
+        name = _NAMES[number]
+        radius = self.radius.get(name, 0)
         return Match(
-            row,
-            source,
-            ref,
-            pair,
-            _MEDIA[media] if media < len(_MEDIA) else "",
-            algorithm,
-            distance,
-            self.radius.get(algorithm, 0),
-            agrees,
-            disagrees,
+            row, entry.source, entry.ref, entry.category, entry.media_type, name, distance, radius, agrees, disagrees
         )
+
+
+class _Row(NamedTuple):
+    """What a compiled list says of one row."""
+
+    source: str
+    ref: str
+    category: tuple[str, str] | None
+    media_type: str
+    size: int
+    mask: int
+
+
+def _row_facts(compiled: CompiledList, rows: Iterable[int]) -> dict[int, _Row]:
+    """Row -> what the list says of it, fetched for many rows at once."""
+    numbers = np.array(sorted(rows), np.int64)
+    if not len(numbers):
+        return {}
+    sources = [source["name"] for source in compiled.meta["sources"]]
+    categories = [None, *((scheme, code) for scheme, code in compiled.meta["categories"])]
+    try:
+        return {
+            row: _Row(sources[source], ref, categories[category], _MEDIA[media], size, mask)
+            for row, ref, source, category, media, size, mask in zip(
+                numbers.tolist(),
+                compiled.refs(numbers),
+                compiled.row_sources()[numbers].tolist(),
+                compiled.row_categories()[numbers].tolist(),
+                compiled.row_media()[numbers].tolist(),
+                compiled.row_sizes()[numbers].tolist(),
+                compiled.row_masks()[numbers].tolist(),
+                strict=True,
+            )
+        }
+    except IndexError as error:
+        raise CompiledListDamagedError(
+            f"{compiled.path}: a row names a source, category or media type that the list does not hold; "
+            "compile the list again"
+        ) from error
 
 
 _NAMES = {a.number: a.name for a in ALGORITHMS.values()}

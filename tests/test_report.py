@@ -9,13 +9,15 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from hashmatch import HashList, HashRecord, Matcher, errors
+from hashmatch import HashList, HashRecord, Matcher, MatchResult, Verdict, errors
 from hashmatch.cli import run
 from hashmatch.errors import FileExistsAlreadyError, StorageError
 from hashmatch.lists.entry import Entry
 from hashmatch.report import ReportFolder
-from hashmatch.report.rows import CSV_COLUMNS, csv_rows, formula_safe, json_line
+from hashmatch.report.rows import CSV_COLUMNS, csv_rows, formula_safe, json_line, result_as_dict
 from hashmatch.report.text import printable
 
 MD5 = hashlib.md5(b"x").digest()
@@ -63,6 +65,13 @@ class TestRows:
             ]
             + [{"source": "+Source", "entry": "two", "algorithm": "pdq", "distance": 0, "radius": 31}],
         }
+
+    @given(st.text(), st.none() | st.integers(0, 1 << 62), st.sampled_from(["ok", "unreadable"]))
+    def test_the_short_way_gives_the_same_line(self, name: str, size: int | None, status: str) -> None:
+        result = MatchResult(HashRecord(name, {}, size=size, status=status), Verdict.NONE)
+        separators = (",", ":")
+        expected = json.dumps(result_as_dict(result, 3, 4), ensure_ascii=False, separators=separators)
+        assert json_line(result, 3, 4) == expected
 
     def test_no_hash_appears_unless_asked(self, matcher: Matcher) -> None:
         result = matcher.match(HashRecord("q", {"md5": MD5, "pdq": bytes(range(32))}))

@@ -205,8 +205,10 @@ class CompiledList:
         """The entry references of some rows."""
         offsets = self._row_array("ref.offsets", np.uint64, self.rows + 1, self._offsets_problem)
         text = self._bytes_view("ref.text")
+        numbers = np.asarray(rows, np.int64)
         try:
-            return [str(text[int(offsets[r]) : int(offsets[r + 1])], "utf-8") for r in map(int, rows)]
+            bounds = zip(offsets[numbers].tolist(), offsets[numbers + 1].tolist(), strict=True)
+            return [str(text[start:end], "utf-8") for start, end in bounds]
         except (UnicodeDecodeError, IndexError) as error:
             raise self._damaged("ref.text", f"holds a reference that cannot be read ({error})") from error
 

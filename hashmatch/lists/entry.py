@@ -10,6 +10,7 @@ import hashlib
 import json
 import struct
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from hashmatch.algorithms import ALGORITHMS
@@ -61,30 +62,38 @@ def pack_hashes(hashes: Mapping[str, bytes], quality: Mapping[str, int] | None =
     return b"".join(parts)
 
 
+@lru_cache(maxsize=1024)
+def _layout(mask: int) -> tuple[tuple[tuple[str, int, int], ...], int, int]:
+    """((algorithm, start, end) of every hash, where the quality of pdq stands or 0, length) of a presence mask."""
+    places = []
+    quality = 0
+    at = _MASK.size
+    for algorithm in ALGORITHMS.values():
+        if mask >> algorithm.number & 1:
+            places.append((algorithm.name, at, at + algorithm.width))
+            at += algorithm.width
+            if algorithm.number == _PDQ:
+                quality = at
+                at += 1
+    return tuple(places), quality, at
+
+
 def unpack_hashes(packed: bytes) -> tuple[dict[str, bytes], dict[str, int]]:
     """The inverse of `pack_hashes`: (hashes, quality).
 
     Raises:
         RecordError: the byte string is not one that `pack_hashes` makes.
     """
-    hashes: dict[str, bytes] = {}
-    quality: dict[str, int] = {}
-    try:
-        (mask,) = _MASK.unpack_from(packed)
-    except struct.error:
-        raise RecordError(f"packed hashes of {len(packed)} bytes; expected at least 4") from None
-    at = 4
-    for algorithm in ALGORITHMS.values():
-        if mask >> algorithm.number & 1:
-            hashes[algorithm.name] = packed[at : at + algorithm.width]
-            at += algorithm.width
-            if algorithm.number == _PDQ:
-                if at < len(packed) and packed[at] != NO_QUALITY:
-                    quality["pdq"] = packed[at]
-                at += 1
-    if at != len(packed) or mask >> len(ALGORITHMS):
-        raise RecordError(f"packed hashes of {len(packed)} bytes with the presence mask {mask:#x}; expected {at} bytes")
-    return hashes, quality
+    if len(packed) < _MASK.size:
+        raise RecordError(f"packed hashes of {len(packed)} bytes; expected at least {_MASK.size}")
+    mask = int.from_bytes(packed[: _MASK.size], "little")
+    places, quality, length = _layout(mask)
+    if length != len(packed) or mask >> len(ALGORITHMS):
+        raise RecordError(
+            f"packed hashes of {len(packed)} bytes with the presence mask {mask:#x}; expected {length} bytes"
+        )
+    hashes = {name: packed[start:end] for name, start, end in places}
+    return hashes, ({"pdq": packed[quality]} if quality and packed[quality] != NO_QUALITY else {})
 
 
 class Entry(NamedTuple):

@@ -51,7 +51,7 @@ class Summary:
     def add(self, result: MatchResult) -> None:
         """Count one result."""
         self.queries += 1
-        self.verdicts[result.verdict.value] += 1
+        self.verdicts[result.verdict] += 1
         self.statuses[result.record.status] += 1
         for match in result.matches:
             self.matches[match.algorithm] += 1
@@ -61,7 +61,7 @@ class Summary:
     @property
     def matched(self) -> bool:
         """Whether anything matched."""
-        return any(self.verdicts[v.value] for v in (Verdict.EXACT, Verdict.NEAR, Verdict.CONFLICT))
+        return any(self.verdicts[v] for v in (Verdict.EXACT, Verdict.NEAR, Verdict.CONFLICT))
 
     @property
     def unreadable(self) -> bool:
@@ -72,7 +72,7 @@ class Summary:
         """The summary as plain data: counts, thresholds, chance figures, inputs and lists."""
         return {
             "queries": self.queries,
-            "verdicts": {v.value: self.verdicts[v.value] for v in Verdict},
+            "verdicts": {v.value: self.verdicts[v] for v in Verdict},
             "statuses": dict(sorted(self.statuses.items())),
             "matches_by_algorithm": {name: self.matches[name] for name in ALGORITHMS if self.matches[name]},
             "queries_with_suppressed_matches": self.suppressed,

