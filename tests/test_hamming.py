@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,6 +17,7 @@ from hashmatch.errors import KernelUnavailableError
 from hashmatch.index import hamming
 from hashmatch.index.hamming import FaissFlat, HammingEngine, NumpyFlat, choose_engine
 
+BENCHMARK = Path(__file__).parents[1] / "benchmarks" / "hamming_planted.py"
 Codes = NDArray[np.uint8]
 ENGINES: tuple[HammingEngine, ...] = (FaissFlat(), NumpyFlat())
 RADII = {32: (0, 1, 30, 31, 32, 63, 64, 128, 255, 256), 8: (0, 1, 6, 7, 15, 16, 32, 63, 64)}
@@ -204,3 +209,45 @@ class TestChooseEngine:
     def test_a_faster_kernel_is_used_for_jobs_of_any_size(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(kernels, "active", lambda: "portable")
         assert isinstance(choose_engine(1_000_000, 1_000_000), NumpyFlat)
+
+
+class TestPlantedBenchmark:
+    @pytest.fixture
+    def benchmark(self) -> ModuleType:
+        spec = importlib.util.spec_from_file_location("hamming_planted", BENCHMARK)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    def test_no_differences(self, benchmark: ModuleType) -> None:
+        figures, problems = benchmark.run(200, 257, 1)
+        assert not problems
+        assert {(row["engine"], row["radius"]) for row in figures} == {
+            (engine, radius) for engine in ("chosen", "faiss", "kernels") for radius in (0, 1, 30, 31, 32, 128, 256)
+        }
+        assert all(row["matches"] == row["brute force"] for row in figures)
+
+    @pytest.mark.parametrize("defect", ["radius", "lost", "order", "distance"])
+    def test_finds_an_engine_that_is_wrong(
+        self, benchmark: ModuleType, monkeypatch: pytest.MonkeyPatch, defect: str
+    ) -> None:
+        class Wrong:
+            name = "wrong"
+
+            def range_search(self, queries: Codes, codes: Codes, radius: int) -> hamming.Triple:
+                offsets, positions, distances = NumpyFlat().range_search(
+                    queries, codes, max(0, radius - 1) if defect == "radius" else radius
+                )
+                if defect == "lost" and len(positions) > 100:
+                    offsets[-1] -= 1
+                    positions, distances = positions[:-1], distances[:-1]
+                elif defect == "order":  # the search restores the order: only another pairing shows
+                    positions = positions[::-1].copy()
+                elif defect == "distance" and len(distances) > 100:
+                    distances[100] ^= 1
+                return offsets, positions, distances
+
+        monkeypatch.setattr(benchmark, "ENGINES", {"wrong": Wrong()})
+        assert benchmark.run(200, 257, 1)[1]
