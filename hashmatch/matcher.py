@@ -194,6 +194,7 @@ class Matcher:
         if algorithms is not None and (opaque := sorted(n for n in wanted if ALGORITHMS[n].kind is Kind.OPAQUE)):
             raise UnknownAlgorithmError(f"{', '.join(opaque)}: kept with entries, but not matched by hashmatch")
         self.algorithms = tuple(n for n in ALGORITHMS if n in wanted and ALGORITHMS[n].kind is not Kind.OPAQUE)
+        self._searched = tuple(n for n in compiled.algorithms if n in self.algorithms)
         self._exact = [(n, ALGORITHMS[n].number) for n in self.algorithms if ALGORITHMS[n].kind is Kind.EXACT]
         self._searcher = Searcher(compiled)
         self._allow_searcher = Searcher(allow) if allow is not None else None
@@ -306,16 +307,21 @@ class Matcher:
 
     def _search_batch(self, records: list[HashRecord]) -> dict[int, _Hits]:
         hits: dict[int, _Hits] = {}
-        for name in self.algorithms:
-            chosen = [i for i, record in enumerate(records) if name in record.hashes]
+        bearing: dict[str, list[int]] = {name: [] for name in self._searched}
+        for i, record in enumerate(records):
+            for name in record.hashes:
+                if name in bearing:
+                    bearing[name].append(i)
+        for name, chosen in bearing.items():
             if name == "pdq" and self.min_quality:
                 low = [i for i in chosen if records[i].quality.get("pdq", 100) < self.min_quality]
                 for i in low:
                     hits.setdefault(i, _Hits()).notes.append(
                         f"pdq was not matched: its quality is {records[i].quality['pdq']}, under {self.min_quality}"
                     )
-                chosen = [i for i in chosen if records[i].quality.get("pdq", 100) >= self.min_quality]
-            if not chosen or name not in self.compiled.algorithms:
+                if low:
+                    chosen = [i for i in chosen if records[i].quality.get("pdq", 100) >= self.min_quality]  # noqa: PLW2901
+            if not chosen:
                 continue
             self.looked_up[name] += len(chosen)
             queries = _matrix(name, [records[i].hashes[name] for i in chosen])
