@@ -29,8 +29,8 @@ _OWNED = ("files", "lists/valid", "lists/invalid")
 _BY_HAND = ("README.md", "schema.json")
 
 
-def build(folder: Path = FOLDER, *, reencode: bool = False, level: int = 9) -> tuple[dict[str, bytes], list[str]]:
-    """All generated files by path below the folder, and notes about what could not be checked here.
+def build(folder: Path = FOLDER, *, reencode: bool = False, level: int = 9) -> tuple[dict[str, bytes], Committed]:
+    """All generated files by path below the folder, and what was found about the committed ones (notes, problems).
 
     Args:
         folder: what is committed; compressed data that hold the wanted bytes are kept.
@@ -53,7 +53,7 @@ def build(folder: Path = FOLDER, *, reencode: bool = False, level: int = 9) -> t
         result[f"{name}.json"] = pixel_tier.family_document(name, found)
     files, result["files.json"] = file_tier.make(committed, reencode=reencode)
     lists, result["lists/expect.json"] = hash_lists.make()
-    return result | files | lists, committed.notes
+    return result | files | lists, committed
 
 
 def _stale(folder: Path, made: dict[str, bytes]) -> list[str]:
@@ -66,17 +66,18 @@ def _stale(folder: Path, made: dict[str, bytes]) -> list[str]:
 def differences(folder: Path = FOLDER, *, level: int = 9) -> tuple[list[str], list[str]]:
     """(files that differ from what this program makes, with what is wrong; notes). Changes nothing."""
     try:
-        made, notes = build(folder, level=level)
+        made, committed = build(folder, level=level)
     except VectorError as error:
         return [str(error)], []
-    wrong = []
-    for name, data in sorted(made.items()):
+    wrong = list(committed.problems)
+    for name, data in made.items():
         path = folder / name
         if not path.is_file():
             wrong.append(f"{name}: is missing")
         elif path.read_bytes() != data:
             wrong.append(f"{name}: differs")
-    return wrong + [f"{name}: is not made by generate.py" for name in _stale(folder, made)], notes
+    wrong += [f"{name}: is not made by generate.py" for name in _stale(folder, made)]
+    return sorted(wrong), committed.notes
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -92,10 +93,14 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{len(wrong)} differences")
         return 1 if wrong else 0
     try:
-        made, notes = build(reencode=options.reencode)
+        made, committed = build(reencode=options.reencode)
     except VectorError as error:
-        print(error, file=sys.stderr)
+        committed = Committed(FOLDER)
+        committed.problems.append(str(error))
+    if committed.problems:
+        print("\n".join([*committed.problems, "nothing was written"]), file=sys.stderr)
         return 1
+    notes = committed.notes
     for name, data in made.items():
         path = FOLDER / name
         path.parent.mkdir(parents=True, exist_ok=True)

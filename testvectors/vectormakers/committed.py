@@ -21,7 +21,7 @@ PLAIN_BYTES = 2048
 
 
 class VectorError(Exception):
-    """An expectation fails its cross-check, or committed bytes are not what they were."""
+    """An expectation fails its cross-check."""
 
 
 class Committed:
@@ -31,12 +31,14 @@ class Committed:
         folder: ``testvectors/``.
         level: compression level for what is not committed yet.
         notes: what could not be checked here, one sentence each; `generate.py` prints them.
+        problems: committed bytes that are not what they were and cannot be made again here: "path: what is wrong".
     """
 
     def __init__(self, folder: Path, level: int = 9) -> None:
         self.folder = folder
         self.level = level
         self.notes: list[str] = []
+        self.problems: list[str] = []
         self._packed = {
             hashlib.sha256(raw).digest(): text
             for vector in self.json("images.json").get("vectors", [])

@@ -362,7 +362,7 @@ def add_csv(lists: Lists) -> None:
     lists.invalid(
         "two-errors.csv",
         "an odd number of digits, and behind it a quoted cell that never ends: the first error is the one to report",
-        lines_of(["id,md5,note", f"{row('1')},a", f"e-2,{hex_hash('md5', '2')[1:]},b", f'{row("3")},"c']),
+        lines_of(["id,md5,note", f"{row('1')},a", f"e-2,{hex_hash('md5', '2')[1:]},b", f'{row("3")},"c', row("4")]),
         "HashTextError",
         line=3,
         record=2,
