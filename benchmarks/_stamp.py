@@ -7,7 +7,7 @@ import platform
 from importlib import metadata
 from pathlib import Path
 
-__all__ = ["stamp"]
+__all__ = ["show_stamp", "stamp"]
 
 _PACKAGES = ("numpy", "pillow", "imagehash", "pdqhash", "faiss-cpu", "scipy")
 
@@ -38,3 +38,17 @@ def stamp() -> dict[str, object]:
         "cores": os.cpu_count(),
         "packages": {name: _version(name) for name in _PACKAGES},
     }
+
+
+def show_stamp() -> None:
+    """Print the stamp as a line of Markdown."""
+    from hashmatch import kernels
+
+    facts = stamp()
+    packages = facts.pop("packages")
+    assert isinstance(packages, dict)
+    facts["kernels"] = kernels.active()
+    if hasattr(os, "getloadavg"):
+        facts["load before"] = f"{os.getloadavg()[0]:.2f}"
+    text = ", ".join(f"{key} {value}" for key, value in (facts | packages).items())
+    print(f"Machine: {text}.\n")

@@ -1,0 +1,62 @@
+"""Run every benchmark, one after the other, and write RESULTS.md from what they print.
+
+    python benchmarks/run_all.py [--quick] [--keep FOLDER]
+
+Nothing in RESULTS.md is typed by hand; what is said about the figures stands in README.md beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+#: Script, arguments, arguments of a quick run that only shows that everything works.
+SCRIPTS: tuple[tuple[str, list[str], list[str]], ...] = (
+    ("startup.py", [], ["--runs", "3"]),
+    ("import_icse.py", ["--keep", "{keep}"], ["--rows", "50000", "--runs", "1", "--keep", "{keep}"]),
+    ("match_md5.py", ["--keep", "{keep}"], ["--rows", "50000", "--queries", "2000", "--runs", "1", "--keep", "{keep}"]),
+    ("pdq_parity.py", ["--count", "2000"], ["--count", "60"]),
+    ("hamming_planted.py", [], ["--entries", "2000", "--queries", "300"]),
+    ("real_input.py", [], ["--images", "40"]),
+)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="small sizes; RESULTS.md is not written")
+    parser.add_argument("--keep", type=Path, help="folder for generated lists, reused by the next run")
+    options = parser.parse_args()
+    failed = []
+    sections = []
+    with tempfile.TemporaryDirectory() as temporary:
+        keep = str(options.keep or Path(temporary) / "lists")
+        for script, arguments, quick in SCRIPTS:
+            chosen = [a.replace("{keep}", keep) for a in (quick if options.quick else arguments)]
+            print(f"== {script} {' '.join(chosen)}", flush=True)
+            done = subprocess.run(
+                [sys.executable, HERE / script, *chosen], stdout=subprocess.PIPE, text=True, check=False
+            )
+            print(done.stdout, flush=True)
+            question = (HERE / script).read_text(encoding="utf-8").split('"""')[1].splitlines()[0]
+            shown = " ".join(
+                ["python", f"benchmarks/{script}", *(a for a in chosen if keep not in a and a != "--keep")]
+            )
+            sections.append(f"## {question}\n\n`{shown}`\n\n{done.stdout}")
+            if done.returncode:
+                failed.append(script)
+    if not options.quick:
+        when = datetime.now(UTC).strftime("%Y-%m-%d")
+        head = f"# Results\n\nWritten by `benchmarks/run_all.py` on {when}; not edited by hand.\n\n"
+        (HERE / "RESULTS.md").write_text(head + "\n".join(sections), encoding="utf-8")
+    print(f"missed or failed: {', '.join(failed)}" if failed else "every bar reached")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
