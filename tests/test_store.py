@@ -242,6 +242,18 @@ class TestImport:
         assert len(known.info().imports) == 1
         assert known.check() == 1
 
+    def test_the_first_problem_is_the_one_reported(self, known: HashList) -> None:
+        def items():
+            yield entry("a")
+            yield RecordError("malformed", record=2)
+            raise RecordError("the rest is unusable", record=3)
+
+        with pytest.raises(RecordError, match="record 2: malformed"):
+            known.import_entries(items(), "S")
+        with pytest.raises(RecordError, match="record 3: the rest"):
+            known.import_entries(items(), "S", skip_invalid=True)
+        assert known.info().entries == 0
+
     def test_skip_invalid_keeps_the_rest_and_lists_the_skipped(self, known: HashList, tmp_path: Path) -> None:
         path = csv_file(tmp_path / "a.csv", {"a": 1})
         with path.open("a") as file:

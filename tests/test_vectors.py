@@ -391,23 +391,9 @@ def as_expected(entry: Entry) -> dict[str, Any]:
     }
 
 
-#: Vector -> what the library does instead. Strict: a vector that passes again must leave this table.
-KNOWN_DEFECTS = {
-    "list-invalid-two-errors.csv": "an import takes 1,000 records at a time, so a fatal error among them hides the "
-    "malformed record before it",
-}
-
-
 def lists(*, valid: bool) -> list[Any]:
     chosen = [v for v in load("lists/expect.json")["vectors"] if ("entries" in v["expect"]) is valid]
-    return [
-        pytest.param(
-            v,
-            id=v["id"],
-            marks=pytest.mark.xfail(reason=KNOWN_DEFECTS[v["id"]], strict=True) if v["id"] in KNOWN_DEFECTS else (),
-        )
-        for v in chosen
-    ]
+    return [pytest.param(v, id=v["id"]) for v in chosen]
 
 
 @pytest.fixture

@@ -538,7 +538,15 @@ class _Importer:
     def _insert(self, items: Iterable[Entry | RecordError]) -> None:
         summary = self._summary
         iterator = iter(items)
-        while batch := list(islice(iterator, _BATCH)):
+        fatal: RecordError | None = None
+        while fatal is None:
+            batch: list[Entry | RecordError] = []
+            try:
+                batch.extend(islice(iterator, _BATCH))
+            except RecordError as error:
+                fatal = error  # what came before it in this batch is in the list, and is dealt with first
+            if not batch:
+                break
             rows, ordinals = self._rows(batch)
             changes = self._connection.total_changes
             whole = len(rows) - len(rows) % _ROWS_AT_ONCE
@@ -552,6 +560,8 @@ class _Importer:
                 expected = "expected one record for each reference"
                 self._invalid(RecordError(f"{reason}; {expected}", path=summary.name, record=ordinal))
             self._contradictions.clear()
+        if fatal is not None:
+            raise fatal
 
     def _contradicted(self, ref: str, content: bytes, really: int) -> int:
         if really:
