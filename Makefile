@@ -8,7 +8,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 # left out by name, and said so.
 MISSING := $(foreach tool,hashdeep,$(if $(shell command -v $(tool) 2>/dev/null),,$(tool)))
 
-.PHONY: demo test test-slow lint format bench clean
+.PHONY: demo test test-slow lint format docs bench clean
 
 demo: $(VENV)/.demo          ## make benign images and a list, run the whole job, print the report
 	$(BIN)/hashmatch demo
@@ -28,6 +28,9 @@ lint: $(VENV)/.dev           ## check format, lint and types
 format: $(VENV)/.dev         ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(VENV)/.test         ## write CLI.md from the program
+	HASHMATCH_WRITE_DOCS=1 $(BIN)/python -m pytest -q tests/test_docs.py -k cli_reference
 
 bench: $(VENV)/.test         ## run every benchmark and write its figures; see benchmarks/README.md
 	$(BIN)/python benchmarks/run_all.py

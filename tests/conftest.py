@@ -29,7 +29,9 @@ def tool() -> Callable[[str], str]:
         if path is None:
             if name in os.environ.get("HASHMATCH_TEST_WITHOUT", "").split():
                 pytest.skip(f"{name} was left out by name; get it with: apt-get install {name}")
-            pytest.fail(f"{name} is not installed: apt-get install {name}, or leave it out by name: HASHMATCH_TEST_WITHOUT")
+            pytest.fail(
+                f"{name} is not installed: apt-get install {name}, or leave it out by name: HASHMATCH_TEST_WITHOUT"
+            )
         return path
 
     return find

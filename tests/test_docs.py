@@ -1,0 +1,219 @@
+"""The documents are true: commands, exit codes, paths, and the formats read by a reader that knows only FORMATS.md."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import sqlite3
+import struct
+import tomllib
+from itertools import pairwise
+from pathlib import Path
+
+import click
+import pytest
+
+from hashmatch import HashList, algorithms
+from hashmatch.cli import VERBS, cli
+from hashmatch.errors import EXIT_CODES
+from hashmatch.lists.entry import Entry
+from hashmatch.lists.formats import FORMATS
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def command_help() -> str:
+    """CLI.md: the --help of every command."""
+    parts = ["# Commands\n\nWritten by `make docs` from the program itself; a test compares them.\n"]
+
+    def add(command: click.Command, name: str, parent: click.Context | None) -> None:
+        context = click.Context(command, info_name=name, parent=parent, terminal_width=100, max_content_width=100)
+        parts.append(f"## {context.command_path}\n\n```\n{command.get_help(context)}\n```\n")
+        if isinstance(command, click.Group):
+            for verb in command.list_commands(context):
+                child = command.get_command(context, verb)
+                assert child is not None
+                add(child, verb, context)
+
+    add(cli, "hashmatch", None)
+    return "\n".join(parts)
+
+
+def test_cli_reference_is_current() -> None:
+    """Words are compared and not line breaks, which differ between versions of click."""
+    path = ROOT / "CLI.md"
+    if os.environ.get("HASHMATCH_WRITE_DOCS"):
+        path.write_text(command_help(), encoding="utf-8")
+    assert path.read_text(encoding="utf-8").split() == command_help().split(), "run `make docs`"
+
+
+def test_readme_names_every_verb_and_no_other() -> None:
+    named = {line.split("`")[1].split()[1] for line in README.splitlines() if line.startswith("| `hashmatch ")}
+    assert named == set(VERBS)
+
+
+def test_readme_has_the_exit_codes_of_the_code() -> None:
+    rows = dict(re.findall(r"^\| (\d+) \| (.*) \|$", README, re.MULTILINE))
+    assert {int(code): meaning for code, meaning in rows.items()} == EXIT_CODES
+
+
+def test_readme_names_every_format_that_is_read() -> None:
+    section = README[README.index("## Formats that are read") : README.index("## Commands")]
+    assert all(name in section for name in FORMATS)
+
+
+def test_readme_has_the_registrys_radii() -> None:
+    table = README[README.index("## What it matches") :]
+    for algorithm in algorithms.ALGORITHMS.values():
+        if algorithm.kind is not algorithms.Kind.OPAQUE:
+            row = next(line for line in table.splitlines() if f"`{algorithm.name}`" in line)
+            assert algorithm.kind is algorithms.Kind.EXACT or f"| {algorithm.radius:,} |" in row
+
+
+def test_links_and_paths_exist() -> None:
+    for document in ROOT.glob("*.md"):
+        for target in re.findall(r"\]\(([^)#]+)\)", document.read_text(encoding="utf-8")):
+            assert (ROOT / target).exists(), f"{document.name} links to {target}"
+    table = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8").split("## Where things are")[1].split("## ")[0]
+    named = [cell for row in table.splitlines() if row.startswith("| `") for cell in row.split("|")[1].split(",")]
+    for cell in named:
+        name = cell.strip().strip("`")
+        assert (
+            list(ROOT.glob(name)) or list(ROOT.glob(f"hashmatch/{name}")) or list(ROOT.glob(f"hashmatch/*/{name}"))
+        ), name
+    modules = {path.name for path in (ROOT / "hashmatch").iterdir() if path.name not in {"__pycache__", "py.typed"}}
+    missing = {m for m in modules if not m.startswith("_") and m not in table}
+    assert not missing, f"ARCHITECTURE.md does not say what these are for: {missing}"
+
+
+def test_readme_states_the_python_that_pyproject_asks_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert f"Python {project['requires-python'].removeprefix('>=')} or later" in README
+
+
+def test_makefile_targets_in_the_documents_exist() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    for document in (*ROOT.glob("*.md"), *ROOT.glob("*/README.md")):
+        for target in re.findall(r"(?:`|^)make ([a-z-]+)", document.read_text(encoding="utf-8"), re.MULTILINE):
+            assert target in targets, f"{document.name}: make {target}"
+
+
+# ---------------------------------------------------------------------- FORMATS.md, read without our code
+
+NUMBERS = {
+    number: (name, int(width))
+    for number, name, width in (
+        (int(a), b, c)
+        for a, b, c in re.findall(
+            r"^\| (\d+) \| (\w+) \| (\d+) \| (?:exact|hamming|euclidean|opaque)",
+            (ROOT / "FORMATS.md").read_text(encoding="utf-8"),
+            re.MULTILINE,
+        )
+    )
+}
+ENTRIES = [
+    Entry.make("b", {"md5": b"\1" * 16, "pdq": b"\2" * 32}, quality={"pdq": 61}, media_type="video", size=9),
+    Entry.make("a", {"pdq": b"\2" * 32, "lace": b"\3" * 129}, category=("interpol", "baseline"), metadata={"é": 1}),
+    Entry.make("c", {"md5": b"\0" * 16}),
+]
+
+
+def test_algorithm_numbers() -> None:
+    assert {a.number: (a.name, a.width) for a in algorithms.ALGORITHMS.values()} == NUMBERS
+
+
+def unpack(packed: bytes) -> dict[str, bytes]:
+    mask, at, found = int.from_bytes(packed[:4], "little"), 4, {}
+    for number, (name, width) in sorted(NUMBERS.items()):
+        if mask >> number & 1:
+            found[name] = packed[at : at + width]
+            at += width
+            if name == "pdq":
+                found["quality"] = packed[at : at + 1]
+                at += 1
+    assert at == len(packed)
+    return found
+
+
+@pytest.fixture
+def known(tmp_path: Path) -> Path:
+    with HashList.open(tmp_path / "known.hml", create=True) as opened:
+        opened.import_entries(ENTRIES, "Ünit")
+        opened.import_entries(ENTRIES[:1], "Agency")
+        opened.retract("Ünit", ["z"], reason="r")
+        opened.compile(tmp_path / "known.hmx")
+    return tmp_path / "known.hml"
+
+
+def test_the_list(known: Path) -> None:
+    connection = sqlite3.connect(known)
+    query = connection.execute
+    assert query("PRAGMA application_id").fetchone() == (int.from_bytes(b"HML1"),)
+    media = {0: "", 1: "image", 2: "video", 3: "other"}
+    digest = hashlib.sha256(b"hashmatch snapshot 1\0known\0")
+    rows = query(
+        "SELECT s.name, ref, scheme, code, media_type, size, metadata, hashes, content FROM entry e"
+        " JOIN source s ON s.id = e.source LEFT JOIN category c ON c.id = e.category"
+    )
+    for source, ref, scheme, code, media_type, size, metadata, hashes, content in sorted(
+        rows, key=lambda row: (row[0].encode(), row[1].encode())
+    ):
+        texts = [source, ref, scheme or "", code or "", media[media_type], "" if size is None else str(size)]
+        assert hashlib.sha256("\0".join([*texts, metadata or "", ""]).encode() + hashes).digest() == content
+        assert unpack(hashes)
+        digest.update(content)
+    digest.update(b"retracted\0" + hashlib.sha256("Ünit\0z".encode()).digest())
+    assert query("SELECT value FROM meta WHERE key = 'snapshot'").fetchone() == (digest.hexdigest(),)
+    connection.close()
+
+
+def test_the_compiled_list(known: Path) -> None:
+    data = known.with_suffix(".hmx").read_bytes()
+    magic, version, count, size, n, snapshot, table_digest = struct.unpack_from("<8sIIQQ32s32s", data)
+    assert (magic, version, size, n) == (bytes.fromhex("89484D580D0A1A0A"), 1, len(data), 4)
+    assert hashlib.sha256(data[:96]).digest() == data[96:128]
+    table = data[128 : 128 + 88 * count]
+    assert hashlib.sha256(table).digest() == table_digest
+    sections, end = {}, 128 + len(table)
+    for name, offset, length, width, zero, checksum in struct.iter_unpack("<32sQQII32s", table):
+        content = data[offset : offset + length]
+        assert (offset % 4096, zero, hashlib.sha256(content).digest()) == (0, 0, checksum)
+        assert not any(data[end:offset])
+        end = offset + length
+        sections[name.rstrip(b"\0").decode()] = (content, width)
+    assert end == len(data)
+
+    def numbers(name: str) -> list[int]:
+        content, width = sections[name]
+        signed = name == "row.size"
+        parts = (content[i : i + width] for i in range(0, len(content), width))
+        return [int.from_bytes(part, "little", signed=signed) for part in parts]
+
+    meta = json.loads(sections["meta"][0])
+    assert meta == {
+        "role": "known",
+        "sources": [{"name": "Agency", "entries": 1}, {"name": "Ünit", "entries": 3}],
+        "categories": [["interpol", "baseline"]],
+        "hashes": {"md5": 3, "pdq": 3},
+    }
+    offsets = numbers("ref.offsets")
+    text = sections["ref.text"][0]
+    assert [text[a:b] for a, b in pairwise(offsets)] == [b"b", b"a", b"b", b"c"]
+    assert numbers("row.source") == [0, 1, 1, 1]
+    assert numbers("row.category") == [0, 1, 0, 0]
+    assert numbers("row.media") == [2, 0, 2, 0]
+    assert numbers("row.size") == [9, -1, 9, -1]
+    assert numbers("row.quality") == [61, 255, 61, 255]
+    assert numbers("row.mask") == [0b10001, 0b10000, 0b10001, 0b1]
+    assert sections["md5.values"] == (b"\0" * 16 + b"\1" * 32, 16)
+    assert numbers("md5.rows") == [3, 0, 2]
+    bits = min(24, max(1, (3).bit_length() - 2))
+    assert numbers("md5.table") == [sum(v >> 7 < p for v in (0, 1, 1)) for p in range(2**bits + 1)]
+    assert sections["pdq.codes"] == (b"\2" * 32, 32)
+    assert numbers("pdq.starts") == [0, 3]
+    assert numbers("pdq.rows") == [0, 1, 2]
+    with HashList.open(known) as opened:
+        assert snapshot.hex() == opened.snapshot
