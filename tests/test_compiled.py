@@ -683,6 +683,8 @@ LIES |= {
     "starts beyond the rows": _changed("pdq.starts", "<u4", 2, 0xFFFFFFFF),
     "starts that begin late": _changed("phash.starts", "<u4", 0, 1),
     "starts that end early": _changed("photodna.starts", "<u4", -1, 4),
+    "starts that end late": _changed("photodna.starts", "<u4", -1, 6),
+    "starts that end early and ascend": _changed("photodna.starts", "<u4", slice(None), [0, 1, 2, 3, 4]),
     "table that ends early": _changed("md5.table", "<u4", -1, 4),
     "table that ends late": _changed("md5.table", "<u4", -1, 6),
     "table that begins late": _changed("md5.table", "<u4", 0, 1),
@@ -731,6 +733,12 @@ def rows_of_one_digest_not_ascending(made: Handmade) -> None:
 @lie(LIES)
 def rows_of_one_code_not_ascending(made: Handmade) -> None:
     made.put("pdq.rows", made.array("pdq.rows", "<u4")[[0, 2, 1, 3, 4]])
+
+
+@lie(LIES)
+def a_row_twice_and_a_mask_that_agrees(made: Handmade) -> None:
+    _changed("md5.rows", "<u4", 0, 4)(made)
+    _changed("row.mask", "<u4", 0, 0b10_0011_0000)(made)
 
 
 @lie(LIES)
