@@ -7,6 +7,7 @@ width, a radius or a list of names takes it from here.
 from __future__ import annotations
 
 import binascii
+import operator
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -147,13 +148,17 @@ def check_radius(name: str, radius: int) -> int:
     algorithm = get(name)
     if algorithm.kind not in (Kind.HAMMING, Kind.EUCLIDEAN):
         raise UnknownAlgorithmError(f"{name} takes no radius: its kind is {algorithm.kind.value}")
-    if not isinstance(radius, int) or isinstance(radius, bool) or not 0 <= radius <= algorithm.max_radius:
+    try:
+        value = -1 if isinstance(radius, bool) else operator.index(radius)  # takes NumPy's whole numbers too
+    except TypeError:
+        value = -1
+    if not 0 <= value <= algorithm.max_radius:
         unit = "bits" if algorithm.kind is Kind.HAMMING else "squared units"
         raise RadiusError(
-            f"radius of {name} is {shorten(str(radius))}; expected a whole number of {unit} "
-            f"from 0 to {algorithm.max_radius:,}"
+            f"radius of {name} is {shorten(radius)}; "
+            f"expected a whole number of {unit} from 0 to {algorithm.max_radius:,}"
         )
-    return radius
+    return value
 
 
 def parse_hex(name: str, text: str) -> bytes:

@@ -104,7 +104,11 @@ def exit_code(*, matched: bool, unreadable: bool) -> int:
 
 
 def shorten(value: object, limit: int = 60) -> str:
-    """Text of ``value`` for an error message: quoted, control characters escaped, cut at ``limit`` characters."""
+    """Text of ``value`` for an error message: quoted unless a number, control characters escaped, cut at ``limit``."""
+    if isinstance(value, int | float):
+        # Python refuses to write out integers of thousands of digits.
+        large = isinstance(value, int) and value.bit_length() > 256
+        return f"a number of {int(value).bit_length():,} bits" if large else str(value)
     text = value if isinstance(value, str) else str(value)
     if len(text) > limit:
         return f"{text[:limit]!r}... ({len(text):,} characters)"

@@ -12,12 +12,17 @@ from typing import IO
 
 from hashmatch.errors import StorageError
 
-__all__ = ["create_private", "replace_file", "storage_error"]
+__all__ = ["create_private", "replace_file", "storage_error", "temporary_beside"]
 
 
 def storage_error(path: str | os.PathLike[str], error: OSError, state: str = "the former state stands") -> StorageError:
     """The typed error for an `OSError` met while writing ``path``."""
     return StorageError(f"{os.fspath(path)}: cannot be written: {error.strerror or error}; {state}")
+
+
+def temporary_beside(target: Path) -> Path:
+    """A new name beside ``target``, from where a rename to it is one step; short, as names have a limit."""
+    return target.with_name(f".hashmatch-{secrets.token_hex(8)}.tmp")
 
 
 def create_private(path: Path) -> IO[bytes]:
@@ -41,7 +46,7 @@ def replace_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     if os.path.lexists(target) and not os.path.isfile(target):  # noqa: PTH113 - os.path never raises
         # A rename would put a file in the place of a device or a pipe: /dev/null, where root runs this.
         raise StorageError(f"{target}: cannot be written: it is not a file; nothing was changed")
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    temporary = temporary_beside(target)
     try:
         file = create_private(temporary)
     except OSError as error:

@@ -5,6 +5,7 @@ import hashlib
 import string
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
@@ -181,3 +182,11 @@ def test_base64_whose_unused_bits_are_set(last: str) -> None:
     assert parse_base64("md5", "A" * 22 + "==") == bytes(16)
     with pytest.raises(HashTextError):
         parse_base64("md5", "A" * 21 + last + "==")
+
+
+def test_radius_of_numpy_and_of_absurd_size() -> None:
+    assert check_radius("pdq", np.int64(31)) == 31  # type: ignore[arg-type]
+    with pytest.raises(RadiusError, match=r"a number of \d[\d,]* bits"):
+        check_radius("pdq", 10**5000)
+    with pytest.raises(RadiusError, match="radius of pdq is -1;"):
+        check_radius("pdq", -1)

@@ -121,3 +121,9 @@ def test_derived_ref() -> None:
     assert ref != Entry.make("x", {"md5": value[::-1]}).derived_ref()
     assert ref != Entry.make("x", {"md5": value, "sha1": bytes(20)}).derived_ref()
     assert value.hex()[:8] not in ref
+
+
+@pytest.mark.parametrize("quality", [-1, 101, 150, 254, 300])
+def test_quality_out_of_range(quality: int) -> None:
+    with pytest.raises(RecordError, match="0 to 100"):
+        Entry.make("a", {"pdq": bytes(32)}, quality={"pdq": quality})

@@ -127,7 +127,8 @@ def test_record_errors_cross_processes_with_their_place() -> None:
 
 def test_shorten() -> None:
     assert shorten("abc") == "'abc'"
-    assert shorten(5) == "'5'"
+    assert shorten(5) == "5"
+    assert shorten(10**5000) == "a number of 16,610 bits"
     assert shorten("a\nb\x1b[31m\0") == r"'a\nb\x1b[31m\x00'"
     assert shorten("x" * 60) == f"'{'x' * 60}'"
     assert shorten("x" * 61) == f"'{'x' * 60}'... (61 characters)"

@@ -77,7 +77,7 @@ def test_create_private_does_not_open_what_is_there(former: Path) -> None:
 
 @pytest.mark.parametrize("error", [ValueError("x"), KeyboardInterrupt(), SystemExit(3), StorageError("typed")])
 def test_an_error_in_the_block_passes_unchanged(former: Path, error: BaseException) -> None:
-    with pytest.raises(type(error)) as caught, replace_file(former) as file:  # noqa: PT012
+    with pytest.raises(type(error)) as caught, replace_file(former) as file:
         file.write(b"half")
         raise error
     assert caught.value is error
@@ -107,7 +107,7 @@ def test_a_failing_disk(former: Path, monkeypatch: pytest.MonkeyPatch, call: str
         monkeypatch.setattr(files.os, "fsync", fail)
     elif call == "replace":
         monkeypatch.setattr(Path, "replace", fail)
-    with pytest.raises(StorageError) as caught, replace_file(former) as file:  # noqa: PT012
+    with pytest.raises(StorageError) as caught, replace_file(former) as file:
         file.write(b"x" * 100_000)
         if call == "write":
             fail()

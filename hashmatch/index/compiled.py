@@ -124,9 +124,11 @@ class CompiledList:
                 table = file.read(count * TABLE_ROW.size)
                 sections = _read_table(path, table, count, table_digest, size)
                 mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except ValueError as error:  # a NUL in the path
+            raise CompiledListError(f"{str(path)!r}: cannot be opened: {error}; expected a compiled list") from error
         except OSError as error:
             # os.path, as Path.is_dir raises where a folder on the way may not be searched or a name is too long.
-            what = "is a folder" if os.path.isdir(path) else (error.strerror or str(error))  # noqa: PTH112
+            what = "is a folder" if os.path.isdir(path) else error.strerror or str(error)  # noqa: PTH112
             raise CompiledListError(f"{path}: cannot be opened: {what}; expected a compiled list (.hmx)") from error
         return cls(path, rows, snapshot, sections, mapped, verify)
 

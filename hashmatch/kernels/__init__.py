@@ -226,5 +226,5 @@ def _checked_radius(radius: int, bits: int) -> int:
     except TypeError:
         value = -1
     if isinstance(radius, bool) or not 0 <= value <= bits:
-        raise RadiusError(f"radius is {shorten(str(radius))}; expected a whole number of bits from 0 to {bits:,}")
+        raise RadiusError(f"radius is {shorten(radius)}; expected a whole number of bits from 0 to {bits:,}")
     return value

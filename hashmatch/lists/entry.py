@@ -57,7 +57,10 @@ def pack_hashes(hashes: Mapping[str, bytes], quality: Mapping[str, int] | None =
         mask |= 1 << algorithm.number
         parts.append(value)
         if algorithm.number == _PDQ:
-            parts.append(bytes([(quality or {}).get("pdq", NO_QUALITY)]))
+            stated = (quality or {}).get("pdq", NO_QUALITY)
+            if not (0 <= stated <= 100 or stated == NO_QUALITY):
+                raise RecordError(f"found the pdq quality {stated}; expected a whole number from 0 to 100")
+            parts.append(bytes([stated]))
     parts[0] = _MASK.pack(mask)
     return b"".join(parts)
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -23,7 +22,7 @@ from hashmatch.errors import (
     UsageError,
     shorten,
 )
-from hashmatch.files import create_private, storage_error
+from hashmatch.files import create_private, storage_error, temporary_beside
 from hashmatch.lists.snapshot import SnapshotDigest
 
 __all__ = ["ROLES", "connect", "create", "sqlite_errors", "utc_now"]
@@ -122,7 +121,7 @@ def create(path: Path, role: str) -> None:
         raise UsageError(f"role {shorten(role)}; expected one of {', '.join(ROLES)}")
     if path.exists() or path.is_symlink():
         raise FileExistsAlreadyError(f"{path}: exists already; nothing was changed: choose another name")
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    temporary = temporary_beside(path)
     try:
         create_private(temporary).close()
         with sqlite_errors(path), contextlib.closing(sqlite3.connect(temporary, isolation_level=None)) as connection:

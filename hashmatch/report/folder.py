@@ -8,13 +8,12 @@ import hashlib
 import io
 import json
 import os
-import secrets
 import shutil
 from pathlib import Path
 from typing import Any, Self
 
 from hashmatch.errors import FileExistsAlreadyError
-from hashmatch.files import create_private, storage_error
+from hashmatch.files import create_private, storage_error, temporary_beside
 from hashmatch.matcher import MatchResult
 from hashmatch.report.rows import CSV_COLUMNS, csv_rows, json_line
 
@@ -40,7 +39,7 @@ class ReportFolder:
                 f"{self.path}: exists already and is not an empty folder; a report never replaces one: "
                 "choose another name"
             )
-        self._temporary = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}.tmp")
+        self._temporary = temporary_beside(self.path)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._temporary.mkdir(mode=0o700)
