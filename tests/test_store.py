@@ -12,7 +12,9 @@ import stat
 import subprocess
 import sys
 import textwrap
+import threading
 import time
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -33,7 +35,7 @@ from hashmatch.errors import (
     UsageError,
 )
 from hashmatch.index.compiled import CompiledList
-from hashmatch.lists import schema
+from hashmatch.lists import schema, store
 from hashmatch.lists.entry import Entry
 from hashmatch.lists.store import HashList
 
@@ -281,6 +283,15 @@ class TestImport:
             known.import_entries([entry("a", 2), entry("a", 3)], "S")
         assert [s.entry for s in known.entries()] == [entry("a", 1)]
 
+    @pytest.mark.parametrize("second", [(1, 2), (2, 1), (2, 3)])
+    def test_contradictions_do_not_depend_on_what_the_list_held(self, known: HashList, second: tuple[int, int]) -> None:
+        known.import_entries([entry("a", 1), entry("b")], "S")
+        with pytest.raises(RecordError, match="record 2"):
+            known.import_entries([entry("a", value) for value in second], "S")
+        summary = known.import_entries([entry("a", value) for value in second], "S", skip_invalid=True)
+        assert summary.invalid == 1
+        assert next(known.entries()).entry == entry("a", second[0])
+
     def test_repeated_equal_records_are_one_entry(self, known: HashList) -> None:
         summary = known.import_entries([entry("a"), entry("a"), entry("b")], "S")
         assert (summary.added, summary.unchanged, summary.invalid) == (2, 1, 0)
@@ -299,6 +310,47 @@ class TestImport:
         summary = known.import_entries(items, "S")
         assert (summary.added, summary.hashless, summary.empty_digests) == (1, 1, 3)
 
+    def test_records_without_reference_that_differ_are_two(self, known: HashList) -> None:
+        made = [Entry.make("", {"md5": digest(1)}, metadata={"name": name}) for name in "ab"]
+        assert known.import_entries(made, "S").added == 2
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [entry("a\0"), entry("\udc80", 1), entry("a", size=-5), entry("a", size=1 << 70), entry("a")._replace(ref=5)],
+    )
+    def test_what_no_reader_would_let_pass(self, known: HashList, wrong: Entry) -> None:
+        with pytest.raises(RecordError, match="record 2"):
+            known.import_entries([entry("b"), wrong], "S")
+        assert known.info().entries == 0
+
+    def test_a_second_handle_in_one_process_leaves_the_locks_alone(self, tmp_path: Path) -> None:
+        """Closing any handle of a file drops all locks of the process on it; only SQLite knows how to avoid that."""
+        path = tmp_path / "a.hml"
+        code = f"""
+            import sys
+            from hashmatch.errors import ListBusyError
+            from hashmatch.lists import schema, store
+            from hashmatch.lists.entry import Entry
+            from hashmatch.lists.store import HashList
+            schema.BUSY_SECONDS = 0.1
+            try:
+                HashList.open({str(path)!r}).import_entries([Entry.make("b", {{"md5": bytes(16)}})], "S")
+            except ListBusyError:
+                sys.exit(7)
+        """
+
+        def items():
+            yield entry("a")
+            HashList.open(path, read_only=True).close()
+            with pytest.raises(ListDamagedError):
+                HashList.open(Path(__file__))
+            done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=False)
+            assert done.returncode == 7
+
+        with HashList.open(path, create=True) as known:
+            known.import_entries(items(), "S")
+            assert known.check() == 1
+
     def test_an_error_of_the_caller_rolls_back(self, known: HashList) -> None:
         def items():
             yield from (entry(f"e{i}") for i in range(2500))
@@ -309,7 +361,7 @@ class TestImport:
         assert known.info().entries == 0
         assert known.import_entries([entry("a")], "S").added == 1
 
-    @pytest.mark.parametrize("source", ["", "a\0b", "a\nb", "\x1b[31m", "\udc80"])
+    @pytest.mark.parametrize("source", ["", "a\0b", "a\nb", "\x1b[31m", "\udc80", " a", "a ", "\u202ea"])
     def test_source_names_are_checked(self, known: HashList, source: str) -> None:
         with pytest.raises(UsageError, match="source"):
             known.import_entries([entry("a")], source)
@@ -327,7 +379,7 @@ class TestImport:
         model: dict[tuple[str, str], int] = {}
         with HashList.open(path, create=True) as known:
             known.import_entries([], "S")
-            known.retract("S", sorted(retracted))
+            known.retract("S", sorted(retracted), allow_unseen=True)
             for batch in batches:
                 for source in ("S", "T"):
                     wanted = {ref: value for ref, value, of in batch if of == source}
@@ -348,7 +400,10 @@ class TestRetraction:
         path = csv_file(tmp_path / "a.csv", {"a": 1, "b": 2})
         known.import_file(path, "S")
         before = known.snapshot
-        assert known.retract("S", ["a", "never-seen"], reason="court order") == (1, 1)
+        with pytest.raises(UsageError, match="has no entry 'never-seen'"):
+            known.retract("S", ["a", "never-seen"])
+        assert (known.snapshot, known.info().retractions) == (before, 0)
+        assert known.retract("S", ["a", "never-seen"], reason="court order", allow_unseen=True) == (1, 1)
         assert known.snapshot != before
         summary = known.import_file(path, "S")
         assert (summary.added, summary.unchanged, summary.retracted) == (0, 1, 1)
@@ -382,6 +437,20 @@ class TestRetraction:
         with pytest.raises(UsageError, match="its sources: S"):
             known.retract("T", ["a"])
 
+    def test_any_reference_that_can_come_in_can_go(self, known: HashList) -> None:
+        refs = ["a\nb", "t\tb", "p\u2028q", " x ", "\x7f"]
+        known.import_entries([entry(ref) for ref in refs], "Réseau")
+        assert known.retract(unicodedata.normalize("NFD", "Réseau"), refs) == (5, 0)
+        with pytest.raises(UsageError, match="not one text"):
+            known.retract("Réseau", "abc")
+
+    def test_the_compiled_form_beside_the_list_goes_too(self, known: HashList) -> None:
+        known.import_entries([entry("a")], "S")
+        cache = store.cache_path(known.path)
+        known.compile(cache)
+        known.retract("S", ["a"])
+        assert not cache.exists()
+
     def test_a_bad_reference_retracts_nothing(self, known: HashList) -> None:
         known.import_entries([entry("a")], "S")
         with pytest.raises(UsageError, match="reference"):
@@ -409,7 +478,7 @@ class TestOtherProcesses:
         try:
             assert ready.wait(30)
             with HashList.open(known.path) as second:
-                with pytest.raises(ListBusyError, match="another process is writing"):
+                with pytest.raises(ListBusyError, match="another process is using"):
                     second.import_entries([entry("b")], "S")
                 # Readers go on reading the former state.
                 assert [s.entry.ref for s in second.entries()] == ["a"]
@@ -417,6 +486,35 @@ class TestOtherProcesses:
             release.set()
             other.join()
         assert known.import_entries([entry("b")], "S").added == 1
+
+    def test_a_slow_reader_costs_no_import(self, known: HashList) -> None:
+        known.import_entries([entry("a")], "S")
+        began = threading.Event()
+
+        def read_slowly() -> None:
+            with HashList.open(known.path, read_only=True) as reader:
+                entries = reader.entries()
+                next(entries)
+                began.set()
+                time.sleep(1.0)
+                entries.close()  # type: ignore[attr-defined]
+
+        thread = threading.Thread(target=read_slowly)
+        thread.start()
+        assert began.wait(30)
+        assert known.import_entries([entry("b")], "S").added == 1
+        thread.join()
+
+    def test_an_export_is_of_one_moment(self, known: HashList, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(schema, "PATIENT_SECONDS", 0.2)
+        known.import_entries([entry("a")], "A")
+        known.import_entries([entry("b")], "B")
+        with HashList.open(known.path, read_only=True) as reader:
+            entries = reader.entries()
+            first = next(entries)
+            with pytest.raises(ListBusyError):
+                known.import_entries([entry("b", "other")], "B")
+            assert [first.entry, *(s.entry for s in entries)] == [entry("a"), entry("b")]
 
     @pytest.mark.skipif(os.name == "nt", reason="SIGKILL is POSIX's; Windows needs another test")
     def test_killed_in_mid_import(self, tmp_path: Path) -> None:
@@ -446,9 +544,12 @@ class TestOtherProcesses:
         process.wait()
         process.stdout.close()
         assert (tmp_path / "a.hml-journal").exists(), "the process died before SQLite wrote anything: nothing is tested"
-        with HashList.open(path) as known:
+        # Readers first: they must get the former state without being allowed to write.
+        with HashList.open(path, read_only=True) as known:
             assert known.check() == 100
             assert known.snapshot == before
+        with HashList.open(path) as known:
+            assert known.check() == 100
 
 
 class TestDamage:
@@ -470,7 +571,7 @@ class TestDamage:
         ("change", "message"),
         [
             ("DELETE FROM entry WHERE ref = 'a'", "snapshot"),
-            ("UPDATE entry SET hashes = x'ff00000001' WHERE ref = 'a'", "packed hashes"),
+            ("UPDATE entry SET hashes = x'ff00000001' WHERE ref = 'a'", "does not agree with its digest"),
             ("UPDATE meta SET value = '00' WHERE key = 'snapshot'", "snapshot"),
             ("UPDATE entry SET source = 99 WHERE ref = 'a'", "source"),
             ("INSERT INTO retraction VALUES (1, 'a', '', '', NULL)", "retracted"),

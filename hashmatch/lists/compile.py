@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hashmatch.algorithms import ALGORITHMS, Kind
-from hashmatch.errors import ListDamagedError, shorten
+from hashmatch.errors import ListDamagedError
 from hashmatch.index.build import HashColumn, Rows, write_compiled
-from hashmatch.lists.entry import MEDIA_NAMES, NO_QUALITY, content_digest
+from hashmatch.lists.entry import NO_QUALITY
 from hashmatch.lists.snapshot import SnapshotDigest
+from hashmatch.lists.verify import ENTRIES_OF_SOURCE, verify_rows
 
 if TYPE_CHECKING:
     from hashmatch.lists.store import HashList
@@ -32,11 +33,18 @@ def compile_list(
     progress: Callable[[int, int | None], None] | None = None,
 ) -> Path:
     """Write the compiled list of ``known``: rows ordered by (source, reference). See `HashList.compile`."""
-    (total,) = connection.execute("SELECT count(*) FROM entry").fetchone()
     numbers = dict(connection.execute("SELECT name, id FROM source"))
-    sources = sorted(numbers, key=str.encode)
+    # A source without entries leaves no trace, so that the same content gives the same bytes.
+    counts = {
+        name: connection.execute("SELECT count(*) FROM entry WHERE source = ?", (number,)).fetchone()[0]
+        for name, number in numbers.items()
+    }
+    sources = sorted((name for name, count in counts.items() if count), key=str.encode)
+    total = sum(counts.values())
     used = [row[0] for row in connection.execute("SELECT DISTINCT category FROM entry WHERE category IS NOT NULL")]
     all_categories = known.categories()
+    if not set(used) <= set(all_categories):
+        raise ListDamagedError(f"{known.path}: an entry names a category that is gone; restore the list from a copy")
     categories = sorted(all_categories[number] for number in used)
     position = {number: categories.index(all_categories[number]) + 1 for number in used}
 
@@ -46,13 +54,9 @@ def compile_list(
     ref_lengths, category, media, size = [], [], [], []
     done = 0
     for name in sources:
-        cursor = connection.execute(
-            "SELECT ref, category, media_type, size, metadata, hashes, content FROM entry"
-            " WHERE source = ? ORDER BY ref",
-            (numbers[name],),
-        )
+        cursor = connection.execute(ENTRIES_OF_SOURCE, (numbers[name],))
         while batch := cursor.fetchmany(_BATCH):
-            _verify(known, name, batch, all_categories)
+            verify_rows(known.path, name, batch, all_categories)
             refs, of_category, of_media, of_size, _, packed, contents = zip(*batch, strict=True)
             snapshot.add(contents)
             encoded = [ref.encode() for ref in refs]
@@ -76,16 +80,13 @@ def compile_list(
             f"{known.path}: its entries are not those of its snapshot {known.snapshot}: "
             "restore the list from a copy or import its sources again"
         )
-    counts = [
-        connection.execute("SELECT count(*) FROM entry WHERE source = ?", (numbers[n],)).fetchone()[0] for n in sources
-    ]
     lengths = _joined(ref_lengths, np.uint64)
     offsets = np.zeros(done + 1, np.uint64)
     np.cumsum(lengths, out=offsets[1:])
     rows = Rows(
         ref_text=ref_text,
         ref_offsets=offsets,
-        source=np.repeat(np.arange(len(sources), dtype=np.uint32), counts),
+        source=np.repeat(np.arange(len(sources), dtype=np.uint32), [counts[name] for name in sources]),
         category=_joined(category, np.uint32),
         media=_joined(media, np.uint8),
         size=_joined(size, np.int64),
@@ -100,22 +101,6 @@ def compile_list(
         sources=sources,
         categories=categories,
     )
-
-
-def _verify(
-    known: HashList, source: str, batch: Sequence[tuple[Any, ...]], categories: Mapping[int, tuple[str, str]]
-) -> None:
-    for ref, category, media, size, metadata, packed, content in batch:
-        try:
-            pair = None if category is None else categories[category]
-            sound = content_digest(source, ref, pair, MEDIA_NAMES[media], size, metadata or "", packed) == content
-        except (KeyError, TypeError):
-            sound = False
-        if not sound:
-            raise ListDamagedError(
-                f"{known.path}: entry {shorten(ref)} of source {shorten(source)} does not agree with its digest: "
-                "restore the list from a copy or import its sources again"
-            )
 
 
 def _joined(parts: list[NDArray[Any]], dtype: Any) -> NDArray[Any]:

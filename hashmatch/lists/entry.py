@@ -46,6 +46,8 @@ def pack_hashes(hashes: Mapping[str, bytes], quality: Mapping[str, int] | None =
     Layout: uint32 little-endian whose bit ``number`` says that the algorithm of that number is present; then, in the
     order of their numbers, the raw hashes, that of ``pdq`` followed by one byte of quality (0 to 100, 255 unknown).
     """
+    if unknown := [name for name in hashes if name not in ALGORITHMS]:
+        raise RecordError(f"found a hash called {shorten(unknown[0])}; expected one of {', '.join(ALGORITHMS)}")
     mask = 0
     parts = [b""]
     for algorithm in ALGORITHMS.values():
@@ -167,8 +169,12 @@ class Entry(NamedTuple):
         return json.loads(self.metadata) if self.metadata else {}
 
     def derived_ref(self) -> str:
-        """A reference for an entry whose format has none: stable, independent of order, reveals no hash."""
-        return "auto-" + hashlib.sha256(b"hashmatch-ref\0" + self.packed).hexdigest()[:24]
+        """A reference for an entry whose format has none: stable, independent of order, reveals no hash.
+
+        It is made of all that the entry says: records that differ in anything are different entries.
+        """
+        digest = content_digest("", "", self.category, self.media_type, self.size, self.metadata, self.packed)
+        return f"auto-{digest.hex()[:24]}"
 
 
 def content_digest(

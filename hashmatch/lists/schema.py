@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import quote
 
 from hashmatch.errors import (
     FileExistsAlreadyError,
@@ -25,7 +26,7 @@ from hashmatch.errors import (
 from hashmatch.files import create_private, storage_error, temporary_beside
 from hashmatch.lists.snapshot import SnapshotDigest
 
-__all__ = ["ROLES", "connect", "create", "sqlite_errors", "utc_now"]
+__all__ = ["ROLES", "connect", "create", "is_sqlite", "sqlite_errors", "utc_now"]
 
 APPLICATION_ID = 0x484D4C31  # "HML1"
 SCHEMA_VERSION = 1
@@ -33,8 +34,10 @@ SCHEMA_VERSION = 1
 #: What a list is for. Material is matched; known-good files suppress, and a mix-up of the two would hide matches.
 ROLES = ("known", "known-good")
 
-#: Seconds that a command waits for another process's transaction before it gives up.
+#: Seconds that a writer waits for another writer before it gives up.
 BUSY_SECONDS = 3.0
+#: Seconds that a reader waits for a commit, and a commit for the last reader: nothing should be lost to a slow pager.
+PATIENT_SECONDS = 60.0
 
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -91,11 +94,13 @@ def sqlite_errors(path: Path) -> Iterator[None]:
     """
     try:
         yield
+    except UnicodeDecodeError as error:
+        raise ListDamagedError(f"{path}: holds text that is not UTF-8 ({error}); restore it from a copy") from error
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
             raise ListBusyError(
-                f"{path}: another process is writing to this list; wait for it to finish and try again"
+                f"{path}: another process is using this list; nothing was changed: wait for it to finish and try again"
             ) from error
         if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
             raise StorageError(
@@ -119,7 +124,7 @@ def create(path: Path, role: str) -> None:
     """
     if role not in ROLES:
         raise UsageError(f"role {shorten(role)}; expected one of {', '.join(ROLES)}")
-    if path.exists() or path.is_symlink():
+    if os.path.lexists(path):
         raise FileExistsAlreadyError(f"{path}: exists already; nothing was changed: choose another name")
     temporary = temporary_beside(path)
     try:
@@ -156,38 +161,90 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
         ListDamagedError: not a hash list, or one of another version of the schema.
         ListBusyError, StorageError: see `sqlite_errors`.
     """
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112 - unlike Path.is_dir it never raises
         raise ListNotFoundError(f"{path}: is a folder; expected a hash list (.hml)")
-    if not path.exists():
-        raise ListNotFoundError(f"{path}: no such file; `hashmatch list create {path}` makes an empty list")
-    try:
-        with path.open("rb") as file:
-            head = file.read(16)
-    except OSError as error:
-        raise ListError(f"{path}: cannot be read: {error.strerror or error}") from error
-    if head != b"SQLite format 3\0":
-        found = "an empty file" if not head else f"{shorten(head[:8].hex(' '))} at its start"
-        raise ListDamagedError(f"{path}: found {found}; expected a hash list (.hml), which is an SQLite file")
+    if not os.path.exists(path):  # noqa: PTH110
+        raise ListNotFoundError(f"{path}: no such file; `hashmatch list create` makes an empty list")
     with sqlite_errors(path):
-        mode = "ro" if read_only else "rw"
-        connection = sqlite3.connect(
-            f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None, timeout=BUSY_SECONDS
-        )
         try:
+            connection = _open(path, "ro" if read_only else "rw")
+            try:
+                _check_identity(path, connection)
+            except BaseException:
+                connection.close()
+                raise
+        except sqlite3.Error as error:
+            if not read_only or error.sqlite_errorcode not in _NEEDS_ROLLBACK:
+                raise
+            _roll_back(path)
+            connection = _open(path, "ro")
             _check_identity(path, connection)
-            connection.execute("PRAGMA temp_store = MEMORY")
-            connection.execute("PRAGMA cache_size = -65536")  # 64 MiB, a bound on the memory of an import
-            if not read_only:
-                connection.execute("PRAGMA synchronous = FULL")
-                connection.execute("PRAGMA secure_delete = ON")  # what is retracted leaves no trace in free pages
-        except BaseException:
-            connection.close()
-            raise
+        connection.execute("PRAGMA temp_store = MEMORY")  # no hash in temporary files
+        connection.execute("PRAGMA cache_size = -65536")  # 64 MiB, a bound on the memory of an import
+        if not read_only:
+            connection.execute(f"PRAGMA busy_timeout = {round(1000 * BUSY_SECONDS)}")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA secure_delete = ON")  # what is retracted leaves no trace in free pages
     return connection
 
 
+#: What SQLite says when a change was interrupted by a crash and this connection may not undo it.
+_NEEDS_ROLLBACK = (sqlite3.SQLITE_READONLY_ROLLBACK, sqlite3.SQLITE_READONLY_RECOVERY)
+
+
+def is_sqlite(path: Path) -> bool:
+    """Whether a file that exists is an SQLite database, asked of SQLite.
+
+    Nothing but SQLite may open a list: when a process closes any handle of a file, POSIX drops all locks that the
+    process holds on it, those of a transaction in another thread among them.
+    """
+    if not os.path.isfile(path):  # noqa: PTH113
+        return False
+    try:
+        with contextlib.closing(_open(path, "ro")) as connection:
+            connection.execute("PRAGMA schema_version").fetchone()
+    except sqlite3.Error as error:
+        return error.sqlite_errorcode != sqlite3.SQLITE_NOTADB
+    return True
+
+
+def _open(path: Path, mode: str) -> sqlite3.Connection:
+    # Path.as_uri gives UNC paths of Windows a host, which SQLite refuses.
+    absolute = path.absolute().as_posix()
+    uri = "file://" + ("" if absolute.startswith("/") else "/") + quote(os.fsencode(absolute))
+    return sqlite3.connect(f"{uri}?mode={mode}", uri=True, isolation_level=None, timeout=PATIENT_SECONDS)
+
+
+def _roll_back(path: Path) -> None:
+    """Undo a change that a crash interrupted, as SQLite does for whoever opens the list for writing."""
+    try:
+        with contextlib.closing(_open(path, "rw")) as connection:
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.Error as error:
+        raise ListError(
+            f"{path}: a change to this list was interrupted and must be undone, which cannot be done here ({error}); "
+            f"copy it and {path.name}-journal to a place that can be written, and use that copy"
+        ) from error
+
+
+def _foreign(path: Path) -> str:
+    """What to say of a file that SQLite does not take for a database; no lock on such a file can matter to SQLite."""
+    with path.open("rb") as file:
+        head = file.read(8)
+    if head.startswith(b"\x89HMX"):
+        return f"{path}: is a compiled list; expected the list that it was compiled from (.hml)"
+    return f"{path}: found {head.hex(' ')} at its start; expected a hash list (.hml), which is an SQLite file"
+
+
 def _check_identity(path: Path, connection: sqlite3.Connection) -> None:
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    try:
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
+            raise
+        raise ListDamagedError(_foreign(path)) from error
+    if not path.stat().st_size:
+        raise ListDamagedError(f"{path}: is an empty file; expected a hash list (.hml)")
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if application != APPLICATION_ID:
         raise ListDamagedError(

@@ -8,9 +8,10 @@ import hashlib
 import json
 import os
 import sqlite3
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from operator import itemgetter
 from pathlib import Path
@@ -23,6 +24,7 @@ from hashmatch.lists.entry import MEDIA_NAMES, MEDIA_TYPES, Entry, content_diges
 from hashmatch.lists.formats import open_entries
 from hashmatch.lists.formats.source import Limits
 from hashmatch.lists.snapshot import SnapshotDigest
+from hashmatch.lists.verify import ENTRIES_OF_SOURCE, verify_rows
 
 __all__ = ["HashList", "ImportSummary", "ListInfo", "StoredEntry"]
 
@@ -32,8 +34,7 @@ _BATCH = 1000
 #: Rows of one INSERT. Locks are taken once a statement: fifty rows make inserting a quarter faster than one. Their 450
 #: parameters stay below the 999 that every SQLite allows.
 _ROWS_AT_ONCE = 50
-# One reference with two contents in one input cannot both be true. The first stands, and contradicted() notes the
-# second. It is given all that it decides by, so that it does not matter in which order SQLite evaluates the condition.
+# An entry that is there already is replaced if is_news() says so; see _Importer. It is given all that it decides by.
 _ROW = "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _INSERT = """
 INSERT INTO entry (source, ref, category, media_type, size, metadata, hashes, content, import)
@@ -41,9 +42,8 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (source, ref) DO UPDATE SET
     category = excluded.category, media_type = excluded.media_type, size = excluded.size,
     metadata = excluded.metadata, hashes = excluded.hashes, content = excluded.content, import = excluded.import
-WHERE content IS NOT excluded.content AND (
-    import <> excluded.import
-    OR contradicted(excluded.ref, excluded.content, content IS NOT excluded.content AND import = excluded.import)
+WHERE is_news(
+    entry.id, entry.content IS excluded.content, entry.import = excluded.import, excluded.ref, excluded.content
 )
 """
 _INSERT_MANY = _INSERT.replace(_ROW, ", ".join([_ROW] * _ROWS_AT_ONCE))
@@ -188,18 +188,13 @@ class HashList:
     def info(self) -> ListInfo:
         """Figures about the list and the history of its imports, oldest first. Reads every entry."""
         with schema.sqlite_errors(self.path), self._reading():
-            query = self._connection.execute
-            statistics = self._statistics()
-            imports = [
-                {"at": at, "source": source, "format": form, "name": name, "bytes": size, "sha256": digest.hex()}
-                | json.loads(counts)
-                | {"snapshot": after.hex()}
-                for at, source, form, name, size, digest, counts, after in query(
-                    "SELECT at, s.name, format, i.name, bytes, sha256, counts, snapshot"
-                    " FROM import i JOIN source s ON s.id = i.source ORDER BY i.id"
-                )
-            ]
-            (retractions,) = query("SELECT count(*) FROM retraction").fetchone()
+            try:
+                statistics, imports = self._statistics(), self._imports()
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                raise ListDamagedError(
+                    f"{self.path}: holds what no import writes ({error!r}); `hashmatch list check` says more"
+                ) from error
+            (retractions,) = self._connection.execute("SELECT count(*) FROM retraction").fetchone()
             return ListInfo(
                 path=str(self.path),
                 role=self.role,
@@ -211,24 +206,38 @@ class HashList:
                 **statistics,
             )
 
+    def _imports(self) -> list[dict[str, Any]]:
+        return [
+            {"at": at, "source": source, "format": form, "name": name, "bytes": size, "sha256": digest.hex()}
+            | json.loads(counts)
+            | {"snapshot": after.hex()}
+            for at, source, form, name, size, digest, counts, after in self._connection.execute(
+                "SELECT at, s.name, format, i.name, bytes, sha256, counts, snapshot"
+                " FROM import i JOIN source s ON s.id = i.source ORDER BY i.id"
+            )
+        ]
+
     def sources(self) -> list[str]:
         """Names of the sources, in the order that snapshots and compiled lists use."""
         with schema.sqlite_errors(self.path):
             return list(self._source_numbers())
 
     def entries(self) -> Iterator[StoredEntry]:
-        """All entries that are not retracted, ordered by (source, reference)."""
-        with schema.sqlite_errors(self.path):
+        """All entries that are not retracted, ordered by (source, reference), of one moment, each verified.
+
+        Raises:
+            ListDamagedError: an entry does not agree with its digest.
+        """
+        with schema.sqlite_errors(self.path), self._reading():
             categories = self.categories()
-            for source in self.sources():
-                cursor = self._connection.execute(
-                    "SELECT ref, category, media_type, size, metadata, hashes FROM entry"
-                    " WHERE source = (SELECT id FROM source WHERE name = ?) ORDER BY ref",
-                    (source,),
-                )
-                for ref, category, media, size, metadata, packed in cursor:
-                    kind = MEDIA_NAMES.get(media, "")
-                    yield StoredEntry(source, Entry(ref, categories.get(category), kind, size, metadata or "", packed))
+            for source, number in self._source_numbers().items():
+                cursor = self._connection.execute(ENTRIES_OF_SOURCE, (number,))
+                while rows := cursor.fetchmany(_BATCH):
+                    verify_rows(self.path, source, rows, categories)
+                    for ref, category, media, size, metadata, packed, _ in rows:
+                        pair = None if category is None else categories[category]
+                        entry = Entry(ref, pair, MEDIA_NAMES[media], size, metadata or "", packed)
+                        yield StoredEntry(source, entry)
 
     def categories(self) -> dict[int, tuple[str, str]]:
         """Number of a category in this file -> (scheme, code)."""
@@ -279,7 +288,7 @@ class HashList:
             InputError: missing, unknown, ambiguous or malformed input; `RecordError` says where.
             ListBusyError, StorageError, ListDamagedError: the list could not be changed.
         """
-        _check_name("source", source)
+        source = _source_name(source)
         reading = open_entries(os.fspath(path), from_format, limits=limits or Limits(), progress=progress)
         with contextlib.closing(reading):
             summary = ImportSummary(source=source, format=reading.format.name, name=_as_text(path))
@@ -300,11 +309,11 @@ class HashList:
             RecordError: a malformed or conflicting entry.
             ListBusyError, StorageError, ListDamagedError: the list could not be changed.
         """
-        _check_name("source", source)
+        source = _source_name(source)
         summary = ImportSummary(source=source, format="program", name=name, sha256=hashlib.sha256(b"").hexdigest())
         with self._writing() as connection:
             importer = _Importer(connection, summary, skip_invalid=skip_invalid)
-            importer.run(entries)
+            importer.run(_checked(entries))
             self._finish(importer, summary)
         return summary
 
@@ -312,21 +321,32 @@ class HashList:
         summary.snapshot = self._refresh()
         importer.record_history()
 
-    def retract(self, source: str, refs: Iterable[str], *, reason: str = "") -> tuple[int, int]:
+    def retract(
+        self, source: str, refs: Iterable[str], *, reason: str = "", allow_unseen: bool = False
+    ) -> tuple[int, int]:
         """Withdraw entries of a source for good: their hashes are deleted, and a tombstone outlives every re-import.
+
+        The compiled file that matching keeps beside the list is deleted too; those elsewhere are not known here.
+
+        Args:
+            source: whose entries.
+            refs: their references.
+            reason: kept with the retractions.
+            allow_unseen: also note references that the list does not hold (yet), which otherwise is an error: a
+                misspelt reference would leave the entry in force.
 
         Returns:
             (entries withdrawn, tombstones made for references that the list did not hold).
 
         Raises:
-            UsageError: the list has no such source.
+            UsageError: the list has no such source, or does not hold a reference; nothing is retracted.
             ListBusyError, StorageError, ListDamagedError: the list could not be changed; nothing is retracted.
         """
-        withdrawn = unseen = 0
+        withdrawn = noted = 0
+        unseen = []
         with self._writing() as connection:
             number = self._source_number(source)
-            for ref in refs:
-                _check_name("reference", ref)
+            for ref in _references(refs):
                 row = connection.execute(
                     "SELECT content FROM entry WHERE source = ? AND ref = ?", (number, ref)
                 ).fetchone()
@@ -336,9 +356,18 @@ class HashList:
                 ).rowcount
                 connection.execute("DELETE FROM entry WHERE source = ? AND ref = ?", (number, ref))
                 withdrawn += row is not None
-                unseen += row is None and made == 1
+                if row is None and made == 1:
+                    noted += 1
+                    unseen.append(ref)
+            if unseen and not allow_unseen:
+                shown = ", ".join(map(shorten, unseen[:5])) + (", ..." if len(unseen) > 5 else "")
+                raise UsageError(
+                    f"{self.path}: source {shorten(source)} has no entry {shown} ({len(unseen):,} in all); nothing was "
+                    "retracted: correct the reference, or allow unseen ones (--allow-unseen) to note them all the same"
+                )
             self._refresh()
-        return withdrawn, unseen
+        discard_cache(self.path)
+        return withdrawn, noted
 
     def restore(self, source: str, refs: Iterable[str]) -> int:
         """Take retractions back; the entries return with the next import that holds them. Returns how many.
@@ -351,13 +380,14 @@ class HashList:
             number = self._source_number(source)
             removed = sum(
                 connection.execute("DELETE FROM retraction WHERE source = ? AND ref = ?", (number, ref)).rowcount
-                for ref in refs
+                for ref in _references(refs)
             )
             self._refresh()
         return removed
 
     def _source_number(self, source: str) -> int:
-        row = self._connection.execute("SELECT id FROM source WHERE name = ?", (source,)).fetchone()
+        name = unicodedata.normalize("NFC", source)
+        row = self._connection.execute("SELECT id FROM source WHERE name = ?", (name,)).fetchone()
         if row is None:
             known = ", ".join(self.sources()) or "none"
             raise UsageError(f"{self.path}: has no source {shorten(source)}; its sources: {known}")
@@ -386,17 +416,13 @@ class HashList:
                     f"{self.path}: {orphans:,} entries name a source, import or category that is gone"
                 )
             count = 0
-            stored = query("SELECT content FROM entry JOIN source s ON s.id = source ORDER BY s.name, ref")
-            for held, (content,) in zip(self.entries(), stored, strict=True):
-                where = f"{self.path}: entry {shorten(held.entry.ref)} of source {shorten(held.source)}"
+            for held in self.entries():
                 try:
-                    sound = content_digest(held.source, *held.entry[:-1]) == content
                     unpack_hashes(held.entry.packed)
                     json.loads(held.entry.metadata or "{}")
                 except (HashMatchError, ValueError, TypeError) as error:
-                    raise ListDamagedError(f"{where}: {error}") from error
-                if not sound:
-                    raise ListDamagedError(f"{where}: does not agree with its digest")
+                    where = f"entry {shorten(held.entry.ref)} of source {shorten(held.source)}"
+                    raise ListDamagedError(f"{self.path}: {where}: {error}") from error
                 count += 1
             both = query("SELECT count(*) FROM entry JOIN retraction USING (source, ref)").fetchone()[0]
             if both:
@@ -414,9 +440,12 @@ class HashList:
         if self.read_only:
             raise UsageError(f"{self.path}: was opened read-only")
         with schema.sqlite_errors(self.path):
+            self._connection.execute(f"PRAGMA busy_timeout = {round(1000 * schema.BUSY_SECONDS)}")
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
+                # A slow reader must not cost a writer its work.
+                self._connection.execute(f"PRAGMA busy_timeout = {round(1000 * schema.PATIENT_SECONDS)}")
                 self._connection.execute("COMMIT")
             except BaseException:
                 # SQLite has already rolled back after some errors (a full disk, for one).
@@ -433,7 +462,7 @@ class HashList:
         try:
             yield
         finally:
-            if not inside:
+            if not inside and self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
 
     def _refresh(self) -> str:
@@ -484,10 +513,64 @@ class HashList:
         }
 
 
-def _check_name(what: str, text: str) -> None:
-    # A lone surrogate stands for a byte of the command line that is not UTF-8.
-    if not text or any(c < " " or c == "\x7f" or "\ud800" <= c <= "\udfff" for c in text):
-        raise UsageError(f"{what} {shorten(text)}; expected a name without control characters")
+def _source_name(text: str) -> str:
+    """The name of a source as it is kept, in Unicode's composed form.
+
+    Raises:
+        UsageError: empty, with white space around it, or with characters that do not show. Two names that look alike
+            would be two sources, and a retraction from one would not reach the other.
+    """
+    if not text or text != text.strip() or not text.isprintable():
+        raise UsageError(f"source {shorten(text)}; expected a name, without blanks around it or control characters")
+    return unicodedata.normalize("NFC", text)
+
+
+def _references(refs: Iterable[str]) -> Iterator[str]:
+    """``refs``, each one that an entry can have.
+
+    Raises:
+        UsageError: a single text where several references are due, or a text that no entry can have as reference.
+    """
+    if isinstance(refs, str):
+        raise UsageError(f"references are {shorten(refs)}; expected a sequence of references, not one text")
+    for ref in refs:
+        if not isinstance(ref, str) or not ref or "\0" in ref or not _encodable(ref):
+            raise UsageError(f"reference {shorten(ref)}; expected text that is not empty and holds no NUL")
+        yield ref
+
+
+def _encodable(text: str) -> bool:
+    # A lone surrogate stands for a byte that is not UTF-8; SQLite keeps text in UTF-8.
+    return not any("\ud800" <= c <= "\udfff" for c in text)
+
+
+def _checked(entries: Iterable[Entry | RecordError]) -> Iterator[Entry | RecordError]:
+    """Entries that a program made, each with what a reader would have refused as an error in its place."""
+    for number, entry in enumerate(entries, 1):
+        if isinstance(entry, Entry):
+            texts = (entry.ref, entry.metadata, *(entry.category or ()))
+            if not all(isinstance(t, str) and "\0" not in t and _encodable(t) for t in texts):
+                yield RecordError("found text with NUL or half a character; expected plain text", record=number)
+                continue
+            if entry.size is not None and not 0 <= entry.size < 1 << 63:
+                yield RecordError(f"found the size {shorten(entry.size)}; expected 0 to 2**63 - 1", record=number)
+                continue
+        yield entry
+
+
+def cache_path(path: Path) -> Path:
+    """Where matching keeps the compiled form of the list at ``path``."""
+    return path.with_name(path.name + ".hmx")
+
+
+def discard_cache(path: Path) -> None:
+    """Delete the compiled form beside a list, if there is one: it holds what was withdrawn."""
+    cache = cache_path(path)
+    with contextlib.suppress(OSError):
+        with cache.open("rb") as file:
+            ours = file.read(4) == b"\x89HMX"
+        if ours:
+            cache.unlink()
 
 
 @contextlib.contextmanager
@@ -520,12 +603,14 @@ class _Importer:
         (self._import,) = query("SELECT coalesce(max(id), 0) + 1 FROM import").fetchone()
         self._withdrawn = {ref for (ref,) in query("SELECT ref FROM retraction WHERE source = ?", (self._source,))}
         self._contradictions: list[tuple[str, bytes]] = []
+        (last,) = query("SELECT coalesce(max(id), 0) FROM entry").fetchone()
+        self._confirmed = bytearray((last >> 3) + 1)
         self._categories = {(s, c): i for i, s, c in query("SELECT id, scheme, code FROM category")}
 
     def run(self, items: Iterable[Entry | RecordError]) -> None:
         """Insert all items and count what became of them."""
         query, summary = self._connection.execute, self._summary
-        self._connection.create_function("contradicted", 3, self._contradicted)
+        self._connection.create_function("is_news", 5, self._is_news)
         (before,) = query("SELECT count(*) FROM entry").fetchone()
         with _without_garbage_collection():
             self._insert(items)
@@ -563,10 +648,22 @@ class _Importer:
         if fatal is not None:
             raise fatal
 
-    def _contradicted(self, ref: str, content: bytes, really: int) -> int:
-        if really:
+    def _is_news(self, number: int, same: int, of_this_import: int, ref: str, content: bytes) -> int:
+        """Whether a record replaces the entry of its key. SQLite calls it for every record whose key is there.
+
+        One reference with two contents in one input cannot both be true: the first stands, the second is noted. The
+        first may have been equal to what the list held; such entries keep the number of an older import, so they are
+        remembered here, a bit each.
+        """
+        byte, bit = number >> 3, 1 << (number & 7)
+        if same:
+            if byte < len(self._confirmed):
+                self._confirmed[byte] |= bit
+            return 0
+        if of_this_import or (byte < len(self._confirmed) and self._confirmed[byte] & bit):
             self._contradictions.append((ref, content))
-        return 0
+            return 0
+        return 1
 
     def _rows(self, batch: Sequence[Entry | RecordError]) -> tuple[list[tuple[Any, ...]], list[int]]:
         """(rows of the table, ordinal of the record that each comes from)."""
@@ -625,8 +722,3 @@ class _Importer:
                 bytes.fromhex(summary.snapshot),
             ),
         )
-
-
-def summary_as_dict(summary: ImportSummary) -> dict[str, Any]:
-    """The summary as plain data, for machine output."""
-    return asdict(summary)
