@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from hypothesis import given, settings
@@ -111,6 +112,15 @@ def test_malformed(read, line, field, message):
     with pytest.raises(RecordError, match=message):
         raise error
     str(error).encode()
+
+
+def test_repeated_key_among_many(read):
+    """Looking for the repeated key takes no longer than reading the line: it was quadratic."""
+    keys = ",".join(f'"k{n}":{n}' for n in range(40_000))
+    start = time.perf_counter()
+    (error,) = read(f'{{"md5":"{MD5}",{keys},"k39999":1}}')
+    assert time.perf_counter() - start < 3
+    assert "found the key 'k39999' twice" in str(error)
 
 
 def test_depth_is_inclusive(read):

@@ -194,11 +194,17 @@ def test_icse_is_not_generic_csv(path):
     assert read(path, SAMPLES["icse"], "csv")[1][0].fields["Baseline"] == "Yes"
 
 
-def test_large_first_line_is_unknown_and_named_format_helps(path):
+@pytest.mark.parametrize("before", [b"", b"\xef\xbb\xbf", b"\n \n"])
+def test_first_line_longer_than_the_head(path, before):
+    """How the line begins must do: an object is JSON Lines, anything else stays unknown."""
     data = json.dumps({"md5": MD5S[0], "note": "x" * 200_000}).encode()
-    with pytest.raises(FormatUnknownError):
-        read(path, data + b"\n" + data)
+    found, records = read(path, before + data + b"\n" + data)
+    assert found == "jsonl"
+    assert [record.hashes["md5"].hex() for record in records] == [MD5S[0]] * 2
     assert len(read(path, data, "jsonl")[1]) == 1
+    for other in (b"[" + data, b"{" + b" " * 200_000):
+        with pytest.raises(FormatUnknownError):
+            read(path, before + other)
 
 
 def test_progress(path):

@@ -31,8 +31,11 @@ __all__ = ["detect", "parse_object", "read"]
 
 
 def detect(head: Head) -> bool:
-    """Whether the first line is an object with a hash."""
-    if not head.lines or not head.lines[0].lstrip().startswith("{"):
+    """Whether the first line is an object with a hash, or begins like an object and is longer than the head."""
+    if not head.lines:
+        # A first line that is longer than the head cannot be parsed; how it begins must do.
+        return not (head.complete or head.is_binary) and head.text.lstrip().startswith('{"')
+    if not head.lines[0].lstrip().startswith("{"):
         return False
     try:
         found = json.loads(head.lines[0])
@@ -61,11 +64,20 @@ def read(source: Input, options: ReadOptions) -> Iterator[Entry | RecordError]:
             yield error
 
 
+def _repeated(pairs: list[tuple[str, Any]]) -> str:
+    """The first key that was there before; some are in ``pairs``."""
+    seen: set[str] = set()
+    for key, _ in pairs:
+        if key in seen:
+            break
+        seen.add(key)
+    return key
+
+
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     fields = dict(pairs)
     if len(fields) != len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
+        twice = _repeated(pairs)
         raise RecordError(f"found the key {shorten(twice)} twice; expected every key once")
     return fields
 
