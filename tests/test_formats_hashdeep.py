@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
+import sys
 
 import pytest
 
@@ -100,6 +102,31 @@ def test_malformed(read, row, field, message):
     assert (error.line, error.record, error.field) == (6, 2, field)
     with pytest.raises(RecordError, match=message):
         raise error
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names of other systems are text")
+def test_real_hashdeep_over_a_name_that_is_not_utf8(tmp_path, tool):
+    folder = tmp_path / "files"
+    folder.mkdir()
+    for name in (b"plain", b"a\xffb"):
+        (folder / os.fsdecode(name)).write_bytes(name)
+    ran = subprocess.run([tool("hashdeep"), "-l", "-r", "."], cwd=folder, capture_output=True, check=True)
+    path = tmp_path / "known.txt"
+    path.write_bytes(ran.stdout)
+    with open_entries(path) as reading:
+        hashes = {entry.ref: entry.hashes["md5"] for entry in reading}
+    assert hashes == {"./plain": hashlib.md5(b"plain").digest(), "./a\\xffb": hashlib.md5(b"a\xffb").digest()}
+
+
+def test_cells_that_are_not_utf8(tmp_path):
+    path = tmp_path / "known.txt"
+    rows = [b"1\xff,%s,,f", b"1,\xff%s,,f", b"1,%s\xff,,f", b"1,%s,,\xff"]
+    path.write_bytes(HEAD.encode() + b"".join(row % MD5.encode() + b"\n" for row in rows))
+    with open_entries(path) as reading:
+        *errors, entry = reading
+    assert [error.field for error in errors] == ["size", "md5", "md5"]
+    assert all(isinstance(error, RecordError) for error in errors)
+    assert entry.ref == "\\xff"
 
 
 @pytest.mark.skipif(shutil.which("hashdeep") is None, reason="hashdeep is not installed: apt-get install hashdeep")

@@ -157,6 +157,15 @@ class TestEveryFormat:
 
     def test_latin1_is_reported_with_its_line(self, name, path):
         data = SAMPLES[name].replace("é".encode(), b"\xe9") + b"\xe9\n"
+        if name == "hashdeep" or name.endswith("sum"):
+            # Paths are bytes and may hold it; where no path stands it is an error of that record.
+            *records, error = read(path, data)[1]
+            assert [record.ref for record in records] == [
+                record.ref.replace("é", "\\xe9") for record in read(path, SAMPLES[name])[1]
+            ]
+            assert isinstance(error, RecordError)
+            str(error).encode()
+            return
         with pytest.raises(RecordError, match=r"line \d+: found the byte 0xe9, which is not UTF-8"):
             read(path, data)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
+import sys
 
 import pytest
 from hypothesis import given, settings
@@ -143,6 +145,62 @@ def test_real_programs(tmp_path, name, options):
         entries = list(reading)
     assert [e.ref for e in entries] == names
     assert [e.hashes[name] for e in entries] == [hashlib.new(name, file.encode()).digest() for file in names]
+
+
+@pytest.mark.parametrize(
+    ("line", "ref"),
+    [
+        (b"%s  a\xff\xe9", "a\\xff\\xe9"),
+        (b"%s *\xff", "\\xff"),
+        (b"%s \xffa", "\\xffa"),
+        (b"MD5 (\xff) = %s", "\\xff"),
+        (b"\\%s  a\\n\xff\\\\\xc3", "a\n\\xff\\\\xc3"),
+        ("%s  é".encode() + b"\xed\xa0\x80", "é\\xed\\xa0\\x80"),
+        (b"# \xff\n%s  a", "a"),
+    ],
+)
+def test_paths_that_are_not_utf8(tmp_path, line, ref):
+    path = tmp_path / "sums"
+    path.write_bytes(b"%s  x\n" % MD5.encode() + line.replace(b"%s", MD5.encode()) + b"\n")
+    with open_entries(path) as reading:
+        assert [e.ref for e in reading] == ["x", ref]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"0f\xff" + b"0f" * 14 + b"0  x",
+        b"\xff" + b"0f" * 16 + b"  x",
+        b"\xff",
+        b"0f" * 15 + b"\xff",
+        b"\xff (x) = " + b"0f" * 16,
+    ],
+)
+def test_digests_that_are_not_utf8(tmp_path, line):
+    path = tmp_path / "sums"
+    path.write_bytes(b"%s  x\n" % MD5.encode() + line + b"\n%s  y\n" % MD5.encode())
+    with open_entries(path) as reading:
+        first, error, last = reading
+    assert (first.ref, last.ref) == ("x", "y")
+    assert isinstance(error, RecordError)
+    assert error.line == 2
+    str(error).encode()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names of other systems are text")
+@pytest.mark.parametrize("options", [[], ["--tag"]])
+@pytest.mark.parametrize("name", NAMES)
+def test_real_programs_over_names_that_are_not_utf8(tmp_path, name, options):
+    names = [b"plain", b"a\xffb", b"new\nline\xff\\", b"\xc3\xa9\xe9"]
+    for file in names:
+        (tmp_path / os.fsdecode(file)).write_bytes(file)
+    ran = subprocess.run([f"{name}sum", *options, "--", *names], cwd=tmp_path, capture_output=True, check=True)
+    path = tmp_path / "sums"
+    path.write_bytes(ran.stdout)
+    with open_entries(path) as reading:
+        entries = list(reading)
+    assert [e.ref for e in entries] == ["plain", "a\\xffb", "new\nline\\xff\\", "é\\xe9"]
+    assert [e.hashes[name] for e in entries] == [hashlib.new(name, file).digest() for file in names]
 
 
 paths = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="".join(map(chr, range(32)))), min_size=1)

@@ -1,7 +1,8 @@
-"""hashdeep and md5deep's audit format: ``%%%% HASHDEEP-1.0``, a line that declares the columns, then one file a line.
+r"""hashdeep and md5deep's audit format: ``%%%% HASHDEEP-1.0``, a line that declares the columns, then one file a line.
 
 The file name is the last column, is not quoted and may hold commas. Columns of algorithms that hashmatch does not know
-(tiger, whirlpool) are passed over.
+(tiger, whirlpool) are passed over. Names are bytes, which hashdeep writes as they are: a byte that is not UTF-8 becomes
+the text ``\xff`` (Python's ``backslashreplace``).
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def read(source: Input, options: ReadOptions) -> Iterator[Entry | RecordError]:
     columns: tuple[str, ...] | None = None
     magic = False
     count = 0
-    for line in source.lines():
+    for line in source.lines("backslashreplace"):
         if line.startswith("#") or not line.strip(" \t"):
             continue
         if not magic or line.startswith("%%%%"):

@@ -303,20 +303,28 @@ class Input:
             # A line end that was cut in two: CR without its LF.
             yield _line_feeds(b"".join(rest)).removesuffix(b"\r")
 
-    def text_of(self, block: bytes, line: int) -> str:
-        """A block, or a part of it, as text; ``line`` is the number of its first line.
+    def text_of(self, block: bytes, line: int, errors: str = "strict") -> str:
+        r"""A block, or a part of it, as text; ``line`` is the number of its first line.
+
+        Paths on Linux are bytes, and programs that list them write them as they are: for such formats ``errors`` is
+        ``"backslashreplace"`` (a byte that is not UTF-8 becomes ``\xff``), or ``"surrogateescape"`` where the reader
+        has escapes of its own to undo first. Both are Python's error handlers of those names.
 
         Raises:
-            RecordError: bytes that are not UTF-8. The rest of the file is not usable.
+            RecordError: bytes that are not UTF-8, where ``errors`` is ``"strict"``. The rest of the file is not usable.
         """
         try:
             return block.decode()
         except UnicodeDecodeError as error:
+            if errors != "strict":
+                return block.decode(errors=errors)
             line += block.count(b"\n", 0, error.start)
             raise self._fatal(line, f"found the byte 0x{block[error.start]:02x}, which is not UTF-8 here") from None
 
-    def lines(self) -> Iterator[str]:
+    def lines(self, errors: str = "strict") -> Iterator[str]:
         """The lines without their line ends; `line_number` is the number of the line last yielded.
+
+        What ``errors`` does, `text_of` says. Damaged UTF-16 is refused whatever it is.
 
         Raises:
             RecordError: bytes that are no text, or a line over ``max_line_bytes``. The rest of the file is not usable.
@@ -324,7 +332,7 @@ class Input:
         """
         for block in self.blocks():
             # str.splitlines would also split at U+2028 and the like, which stand in names.
-            lines = self.text_of(block, self.block_line).split("\n")
+            lines = self.text_of(block, self.block_line, errors).split("\n")
             if not self.unterminated:
                 lines.pop()
             self.line_number = self.block_line - 1

@@ -9,6 +9,10 @@ line                        written by
 ``MD5 (path) = digest``     BSD, ``md5sum --tag``, and in a like form ``openssl dgst``
 ``digest``                  a list of bare digests, a common file of queries
 ==========================  ====================================================================
+
+A path on Linux is any bytes, and these programs write it as it is. A byte in a path that is not UTF-8 becomes the text
+``\xff`` (Python's ``backslashreplace``), so that one such file does not make a list of a million others unreadable.
+Such a byte anywhere else is an error like any other character that does not belong there.
 """
 
 from __future__ import annotations
@@ -66,7 +70,7 @@ def read(source: Input, options: ReadOptions, *, algorithm: str) -> Iterator[Ent
     cap = options.limits.max_string
     paths: bool | None = None
     count = 0
-    for line in source.lines():
+    for line in source.lines("surrogateescape"):
         if line.startswith("#") or not line.strip(" \t"):
             continue
         count += 1
@@ -85,6 +89,8 @@ def read(source: Input, options: ReadOptions, *, algorithm: str) -> Iterator[Ent
             # A line end in a path that was escaped is meant; elsewhere it is refused like any control character.
             unescaped = path.replace("\n", "").replace("\r", "") if line[0] == "\\" else path
             check_reference(unescaped, "path", cap)
+            if not path.isprintable():
+                path = path.encode(errors="surrogateescape").decode(errors="backslashreplace")
             yield (
                 Entry(path, None, "", None, "", b"\0\0\0\0", 1)
                 if value == empty
