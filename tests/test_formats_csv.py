@@ -5,17 +5,20 @@ from __future__ import annotations
 import base64
 import csv
 import io
+import json
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hashmatch.algorithms import ALGORITHMS
+from hashmatch.cli import run
 from hashmatch.errors import FormatUnknownError, RecordError
 from hashmatch.lists.entry import Entry
-from hashmatch.lists.formats import open_entries
+from hashmatch.lists.formats import Limits, open_entries, source
 from hashmatch.lists.formats.cells import algorithm_of
 from hashmatch.lists.formats.csv_generic import delimiter_of
+from hashmatch.lists.store import HashList
 
 MD5, PDQ = "0f" * 16, "c3" * 32
 PHOTODNA, LACE = bytes(range(144)), bytes(range(129))
@@ -129,6 +132,91 @@ def test_malformed(read, row, field, message):
     assert (error.line, error.record, error.field) == (3, 2, field)
     with pytest.raises(RecordError, match=message):
         raise error
+
+
+def test_long_quoted_fields(read):
+    """Python's csv module stops at 131,072 characters; our own limits are what counts."""
+    wrapped = json.dumps({"note": "x" * 300_000, "b": "é"}).replace('"', '""')
+    note = '"' + "a\n" * 200_000 + '"'
+    first, second = read(f'md5,list_metadata,note\n{MD5},"{wrapped}",\n{MD5},,{note}\n')
+    assert first.fields == {"note": "x" * 300_000, "b": "é"}
+    assert second.fields == {"note": "a\n" * 200_000}
+    (error,) = read(f'md5,note\n{MD5},"{"x" * (1 << 20)}y"\n')
+    assert "found 1,048,577 characters; expected at most 1,048,576" in str(error)
+
+
+def test_limit_of_the_csv_module_is_only_raised(read):
+    before = csv.field_size_limit(1 << 30)
+    try:
+        read(f'md5\n"{MD5}"\n')
+        assert csv.field_size_limit() == 1 << 30
+    finally:
+        csv.field_size_limit(before)
+
+
+@pytest.mark.parametrize("rows", ["{good}\n" * 3, "\n" * 300, "x\n" * 300_000])
+def test_quote_that_is_never_closed(read, rows):
+    text = f'md5,note\n{MD5},a\n{MD5},"a\n' + rows.format(good=f"{MD5},b")
+    with pytest.raises(RecordError, match=r"line 3: found a quoted field that is not closed by the end of the file"):
+        read(text)
+    if len(text) > 1000:
+        with pytest.raises(RecordError, match=r"line 3: found a quoted field that is not closed within 200 bytes"):
+            read(text, limits=Limits(max_line_bytes=200))
+
+
+def test_what_follows_a_record_over_many_blocks(read, monkeypatch):
+    monkeypatch.setattr(source, "_BLOCK", 16)
+    note = "line\n" * 50
+    records = read(f'md5,note\n{MD5},"{note}"\n{MD5},b\nx,c\n{MD5},"{note}"\n{MD5},\n')
+    assert [getattr(record, "fields", None) for record in records] == [
+        {"note": note},
+        {"note": "b"},
+        None,
+        {"note": note},
+        {},
+    ]
+    assert records[2].line == 54
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"), [("b\rc", r"U\+000D"), ('b\rc,"x"', "carriage return that is not quoted")]
+)
+def test_carriage_return_outside_quotes(read, cell, message):
+    first, error, last = read(f"md5,note\n{MD5},a\n{MD5},{cell}\n{MD5},d\n")
+    assert (first.fields, last.fields) == ({"note": "a"}, {"note": "d"})
+    with pytest.raises(RecordError, match=message):
+        raise error
+
+
+@pytest.mark.parametrize("ref", ["a\nb", "a\rb", "\n", "a\n\n", "a\r"])
+def test_line_ends_in_the_reference(read, ref):
+    (entry,) = read(f'id,md5\n"{ref}",{MD5}\n')
+    assert entry.ref == ref
+
+
+@pytest.mark.parametrize("cell", ['"a\x0bb"', '"a\x1bb"', "a\rb", "a\x0bb"])
+def test_control_characters_in_the_reference(read, cell):
+    (error,) = read(f"id,md5\n{cell},{MD5}\n")
+    assert error.field == "id"
+    assert "found the control character" in str(error)
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_exported_names_with_line_ends_come_back(tmp_path, form):
+    """An md5sum list has names with line ends, escaped; our own export of it must give the same list."""
+    sums = tmp_path / "sums.md5"
+    other = "\\r" if form == "jsonl" else "\\n\\n"  # csv.writer of Python before 3.13 leaves a lone CR unquoted
+    sums.write_text(f"\\{MD5}  a\\nb\n\\{PDQ[:32]}  c{other}\\\\d\n", newline="\n")
+    out = tmp_path / f"list.{form}"
+    snapshots = []
+    for number, source_file in enumerate((sums, out)):
+        stored = tmp_path / f"{number}.hml"
+        with HashList.open(stored, create=True) as kept:
+            kept.import_file(source_file, "s")
+            snapshots.append(kept.snapshot)
+        assert run(["list", "export", str(stored), "--format", form, "--include-hashes", "-o", str(out)]) == 0
+        out = tmp_path / f"again.{form}"
+    assert snapshots[0] == snapshots[1]
 
 
 def test_quality_and_pdq_quality(read):

@@ -59,6 +59,12 @@ def test_unknown_nested_hashes_are_kept(read):
     assert entry.fields == {"hashes": {"crc32": "0"}}
 
 
+@pytest.mark.parametrize("ref", ["a\nb", "a\rb", "a\r\nb", "\n", "a\n\\b"])
+def test_line_ends_in_the_reference(read, ref):
+    (entry,) = read(json.dumps({"ID": ref, "md5": MD5}))
+    assert entry.ref == ref
+
+
 def test_line_ends_in_metadata(read):
     (entry,) = read(json.dumps({"md5": MD5, "comment": "a\nb\r\nc\td"}))
     assert entry.fields == {"comment": "a\nb\r\nc\td"}
@@ -84,7 +90,9 @@ def test_line_ends_in_metadata(read):
         (f'{{"md5":"{MD5}","\\udfff":1}}', None, "surrogate"),
         (f'{{"md5":"{MD5}","id":"\\ud800"}}', "id", "surrogate"),
         (f'{{"md5":"{MD5}","a":["\\u0000"]}}', "a", r"U\+0000"),
-        (f'{{"md5":"{MD5}","id":"a\\nb"}}', "id", r"U\+000A"),
+        (f'{{"md5":"{MD5}","id":"a\\u000bb"}}', "id", r"U\+000B"),
+        (f'{{"md5":"{MD5}","category":"a\\nb"}}', "category", r"U\+000A"),
+        (f'{{"md5":"{MD5}","a":"a\\rb"}}', "a", r"U\+000D"),
         (f'{{"md5":"{MD5}","id":true}}', "id", "text or a whole number"),
         (f'{{"md5":"{MD5}","size":1.5}}', "size", "text or a whole number"),
         (f'{{"md5":"{MD5}","size":-1}}', "size", "whole number"),

@@ -2,8 +2,8 @@
 
 Control characters. References go to terminals, CSV files and SQLite tools, so C0 control characters other than tab are
 refused in them. Longer text (metadata) may also hold line ends, where a format has an unambiguous way to write them: a
-quoted CSV field, a JSON escape. The one exception among references are file names of md5sum and its kin, whose
-format escapes line ends on purpose.
+quoted CSV field, a JSON escape. So may the reference in generic CSV and JSON Lines, and in md5sum and its kin, whose
+format escapes line ends on purpose: file names hold them, and what was imported from one must come back from another.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from hashmatch.lists.entry import MEDIA_TYPES
 __all__ = [
     "NO_HASH",
     "algorithm_of",
+    "check_identifier",
     "check_reference",
     "check_text",
     "drop_empty",
@@ -45,6 +46,7 @@ _ALIASES: Mapping[str, str] = {
 
 _SEPARATORS = re.compile(r"[\s_-]+")
 _CONTROL_BUT_TAB = re.compile(r"[\x00-\x08\x0a-\x1f]")
+_CONTROL_BUT_LINE_END = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _CONTROL_IN_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]|\r(?!\n)")
 _DECIMALS = re.compile(r"[\s,]+")
 _MAX_INT = (1 << 63) - 1
@@ -122,6 +124,15 @@ def check_reference(text: str, field: str, max_string: int) -> str:
         RecordError: a control character other than tab, or more than ``max_string`` characters.
     """
     return _check(text, field, max_string, _CONTROL_BUT_TAB.search)
+
+
+def check_identifier(text: str, field: str, max_string: int) -> str:
+    """``text``, if it may stand as a reference where the format has an unambiguous way to write line ends.
+
+    Raises:
+        RecordError: a control character other than tab, LF and CR, or more than ``max_string`` characters.
+    """
+    return _check(text, field, max_string, _CONTROL_BUT_LINE_END.search)
 
 
 def _check(text: str, field: str, max_string: int, search: Callable[[str], re.Match[str] | None]) -> str:

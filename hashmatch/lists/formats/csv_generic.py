@@ -4,7 +4,7 @@
 column                 meaning
 =====================  ========================================================================================
 ``md5``, ``pdq``, ...  a hash, in hexadecimal; ``photodna`` and ``lace`` also in base64, ``photodna`` as decimals
-``id``                 the entry's reference
+``id``                 the entry's reference; in quotes it may hold line ends (CR LF counts as LF)
 ``category``           the category's code; ``category_scheme`` says in which scheme
 ``media_type``         image, video or other
 ``size``               bytes of the file
@@ -25,6 +25,7 @@ from hashmatch.errors import RecordError
 from hashmatch.lists.entry import Entry
 from hashmatch.lists.formats.cells import (
     algorithm_of,
+    check_identifier,
     check_reference,
     check_text,
     media_type,
@@ -93,7 +94,7 @@ def read(source: Input, options: ReadOptions) -> Iterator[Entry | RecordError]:
             try:
                 if isinstance(row, RecordError):
                     raise row
-                yield row_of.entry(row)
+                yield row_of.entry(row, quoted=records.quoted)
             except RecordError as error:
                 error.path, error.line, error.record = source.path, line, count
                 yield error
@@ -136,8 +137,8 @@ class _Row:
             else:
                 self._roles.append((role, place, name))
 
-    def entry(self, cells: list[str]) -> Entry:
-        """The entry of one record.
+    def entry(self, cells: list[str], *, quoted: bool) -> Entry:
+        """The entry of one record; ``quoted``: it has quotes, and line ends in the reference are meant.
 
         Raises:
             RecordError: the record is malformed.
@@ -157,7 +158,7 @@ class _Row:
         for role, place, name in self._roles:
             text = cells[place]
             if role == "ref":
-                found[role] = check_reference(text, name, cap)
+                found[role] = (check_identifier if quoted else check_reference)(text, name, cap)
             elif text := text.strip():
                 parse = _PARSED.get(role)
                 found[role] = parse(text, name) if parse is not None else check_reference(text, name, cap)

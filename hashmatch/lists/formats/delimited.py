@@ -14,18 +14,26 @@ from hashmatch.lists.formats.source import Input
 
 __all__ = ["Records", "fit", "header_columns"]
 
+#: ``csv`` keeps its limit in a C long, which has 32 bits on Windows.
+_MAX_FIELD = (1 << 31) - 1
+
 
 class Records:
     """The records of an input, taken block by block.
 
     A block can be handed back in smaller pieces (`put_back`), so that a caller with a fast way for clean blocks can
     look for the dirty rows.
+
+    Attributes:
+        quoted: whether the record that `split` yielded last has quotes, so that line ends in it are meant.
     """
 
     def __init__(self, source: Input, delimiter: str) -> None:
+        self.quoted = False
         self._source = source
         self._delimiter = delimiter
         self._blocks = source.blocks()
+        _allow_fields_of(source.limits.max_line_bytes)
         self._stack: list[tuple[int, bytes]] = []
 
     def next_block(self) -> tuple[int, bytes] | None:
@@ -81,6 +89,7 @@ class Records:
         for text in queue:
             if '"' not in text:
                 if text.strip(" \t"):
+                    self.quoted = False
                     yield line, text.split(delimiter)
                 line += 1
                 continue
@@ -89,39 +98,52 @@ class Records:
             try:
                 cells = next(csv.reader(quoted, delimiter=delimiter, strict=True))
             except csv.Error as error:
-                cells = RecordError(
-                    f"found {shorten(text)}, which is not valid CSV ({error})", path=self._source.path, line=line
-                )
+                cells = RecordError(quoted.problem(error), path=self._source.path, line=line)
                 # Inside a quoted field that was given up, what looks like a record may be none.
-                if quoted.pulled > 1 or "limit" in str(error):
+                if quoted.pulled > 1 or quoted.too_long:
                     raise cells from None
+            quoted.hand_back()
+            self.quoted = True
             yield line, cells
             line += quoted.pulled
 
-    def next_line(self) -> str | None:
-        """The first line of the next block."""
-        taken = self.next_block()
-        if taken is None:
-            return None
-        line, block = taken
-        cut = block.find(b"\n") + 1 or len(block)
-        self.put_back(line + 1, block[cut:])
-        return self._source.text_of(block[:cut], line).removesuffix("\n")
+    def text_of(self, line: int, block: bytes) -> str:
+        """A part of a block as text; ``line`` is the number of its first line."""
+        return self._source.text_of(block, line)
 
-    def over_limit(self, line_bytes: int) -> bool:
-        """Whether a record of so many bytes is too large."""
-        return line_bytes > self._source.limits.max_line_bytes
+    @property
+    def max_record(self) -> int:
+        """Bytes of a record over all its lines, at most."""
+        return self._source.limits.max_line_bytes
+
+
+def _allow_fields_of(size: int) -> None:
+    """Let ``csv`` take fields of ``size`` characters: what is too much, our own limits say.
+
+    Its limit is one for the whole process. It is only ever raised, so that nobody else's reading fails for it.
+    """
+    if csv.field_size_limit() < size:
+        csv.field_size_limit(min(size, _MAX_FIELD))
 
 
 class _Quoted:
-    """The lines of one record for ``csv.reader``: as many as it asks for."""
+    """The lines of one record for ``csv.reader``: as many as it asks for, from later blocks too.
+
+    Attributes:
+        pulled: lines that were asked for.
+        too_long: whether the record was given up because it is larger than the limit.
+    """
 
     def __init__(self, records: Records, first: str, queue: Iterator[str]) -> None:
         self.pulled = 0
+        self.too_long = False
         self._records = records
         self._first = first
         self._queue = queue
         self._size = 0
+        self._ended = False
+        #: The later block that is being read: number of its next line, the block, where that line starts.
+        self._line, self._block, self._at = 0, b"", 0
 
     def __iter__(self) -> _Quoted:
         return self
@@ -129,14 +151,45 @@ class _Quoted:
     def __next__(self) -> str:
         text: str | None = self._first if not self.pulled else next(self._queue, None)
         if text is None:
-            text = self._records.next_line()
+            text = self._later()
         if text is None:
+            self._ended = True
             raise StopIteration
         self.pulled += 1
-        self._size += len(text)
-        if self._records.over_limit(self._size):
-            raise csv.Error(f"a quoted field is not closed within the limit of {self._size:,} characters")
+        self._size += len(text) + 1
+        if self._size > self._records.max_record + 1:
+            self.too_long = True
+            raise csv.Error
         return text + "\n"
+
+    def _later(self) -> str | None:
+        """The next line of the blocks that follow, or None at the end of the file."""
+        if self._at == len(self._block):
+            taken = self._records.next_block()
+            if taken is None:
+                return None
+            self._line, self._block = taken
+            self._at = 0
+        start = self._at
+        self._at = self._block.find(b"\n", start) + 1 or len(self._block)
+        self._line += 1
+        return self._records.text_of(self._line - 1, self._block[start : self._at]).removesuffix("\n")
+
+    def hand_back(self) -> None:
+        """Make what is left of the last later block the next block: the record is whole."""
+        self._records.put_back(self._line, self._block[self._at :])
+        self._block, self._at = b"", 0
+
+    def problem(self, error: csv.Error) -> str:
+        """What is wrong with the record."""
+        if self.too_long:
+            cap = self._records.max_record
+            return f"found a quoted field that is not closed within {cap:,} bytes; expected its closing quote"
+        if self._ended:
+            return "found a quoted field that is not closed by the end of the file; expected its closing quote"
+        if "new-line character" in str(error):
+            return "found a carriage return that is not quoted; expected lines that end with LF or CR LF"
+        return f"found what is not valid CSV ({error}); expected quotes around whole cells, doubled inside"
 
 
 def header_columns(cells: Sequence[str], line: int, path: str) -> list[str]:

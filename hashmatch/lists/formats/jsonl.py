@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 from hashmatch.errors import HashTextError, RecordError, shorten
 from hashmatch.lists.entry import Entry
 from hashmatch.lists.formats.cells import (
     algorithm_of,
+    check_identifier,
     check_reference,
     check_text,
     int_list_hash,
@@ -58,7 +59,7 @@ def read(source: Input, options: ReadOptions) -> Iterator[Entry | RecordError]:
             continue
         count += 1
         try:
-            yield _entry(parse_object(line, options.limits), options.limits)
+            yield _entry(parse_object(line, options.limits, is_record=True), options.limits)
         except RecordError as error:
             error.path, error.line, error.record = source.path, source.line_number, count
             yield error
@@ -96,8 +97,10 @@ def _finite(text: str) -> float:
 _DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_constant, parse_float=_finite, strict=True)
 
 
-def parse_object(line: str, limits: Limits) -> dict[str, Any]:
+def parse_object(line: str, limits: Limits, *, is_record: bool = False) -> dict[str, Any]:
     """A JSON object, strictly: no repeated key, no NaN, bounded depth and strings, whole characters.
+
+    Text is held to the rules of metadata, but for the reference of a record, which may hold any line end.
 
     Raises:
         RecordError: the text is anything else.
@@ -116,7 +119,7 @@ def parse_object(line: str, limits: Limits) -> dict[str, Any]:
         raise RecordError(f"found {shorten(line)}; expected a JSON object")
     # Few lines need the walk: the characters and the depth that it looks for leave traces in the line.
     if "\\" in line or len(line) > limits.max_string or line.count("{") + line.count("[") > limits.max_json_depth:
-        _walk(found, limits, 1, None)
+        _walk(found, limits, 1, None, is_record=is_record)
     return found
 
 
@@ -125,7 +128,7 @@ def _too_deep(limits: Limits) -> RecordError:
     return RecordError(f"found values nested more than {cap} levels deep; expected at most {cap} levels")
 
 
-def _walk(value: Any, limits: Limits, level: int, field: str | None) -> None:
+def _walk(value: Any, limits: Limits, level: int, field: str | None, *, is_record: bool = False) -> None:
     """Refuse what is nested too deep, and text that is too long or holds what text may not hold."""
     if isinstance(value, str):
         _check_text(value, limits, field)
@@ -140,12 +143,17 @@ def _walk(value: Any, limits: Limits, level: int, field: str | None) -> None:
         return
     for key, item in value.items():
         _check_text(key, limits, field)
-        _walk(item, limits, level + 1, field if field is not None else key)
+        if is_record and isinstance(item, str) and role_of(key) == "ref":
+            _check_text(item, limits, key, check_identifier)
+        else:
+            _walk(item, limits, level + 1, field if field is not None else key)
 
 
-def _check_text(text: str, limits: Limits, field: str | None) -> None:
+def _check_text(
+    text: str, limits: Limits, field: str | None, check: Callable[[str, str, int], str] = check_text
+) -> None:
     name = "key" if field is None else field
-    check_text(text, name, limits.max_string)
+    check(text, name, limits.max_string)
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -206,7 +214,8 @@ class _Record:
             value = str(value)
         if not isinstance(value, str):
             raise RecordError(f"found {shorten(json.dumps(value))}; expected text or a whole number", field=key)
-        return check_reference(value, key, limits.max_string)
+        # Line ends in a reference are written as escapes: they are meant.
+        return (check_identifier if role == "ref" else check_reference)(value, key, limits.max_string)
 
 
 def _entry(fields: dict[str, Any], limits: Limits) -> Entry:
