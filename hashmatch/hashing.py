@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from hashmatch import hashers
 from hashmatch.errors import ImageError, ImageReadError, ImageTooLargeError
@@ -21,13 +21,27 @@ from hashmatch.record import HashRecord
 if TYPE_CHECKING:
     from hashmatch.imaging import Limits
 
-__all__ = ["DEFAULT_ALGORITHMS", "PROFILE", "check_algorithms", "hash_bytes", "hash_file", "hash_image"]
+__all__ = [
+    "DEFAULT_ALGORITHMS",
+    "MAX_REASON",
+    "PROFILE",
+    "check_algorithms",
+    "hash_bytes",
+    "hash_file",
+    "hash_image",
+]
 
 #: What is computed where the caller names no algorithms.
 DEFAULT_ALGORITHMS = ("pdq", "phash", "md5")
 
 #: How pixels become hashes here: RGB route, no resize before the filter, bit-exact with pdqhash and imagehash.
 PROFILE = "reference"
+
+#: Characters of the longest ``reason`` of a record; no system has paths that come near it.
+MAX_REASON = 8_000
+_MAX_NAME_IN_REASON = 7_000
+
+_BLOCK = 1 << 20
 
 
 def check_algorithms(algorithms: Iterable[str]) -> tuple[str, ...]:
@@ -109,58 +123,94 @@ def hash_file(
     *,
     limits: Limits | None = None,
     orientation: bool = False,
+    when_read: Callable[[], None] | None = None,
 ) -> HashRecord:
     """Hashes of one file, whatever is wrong with it.
 
-    Args: as `hash_image`.
+    Args: as `hash_image`, and
+
+        when_read: called when the bytes are read and the digests made, if they are now given to a decoder.
 
     Returns:
         A record named after the path as given. Where the image cannot be used its ``status`` is ``unreadable``,
         ``too_large`` or ``unsupported`` and its ``reason`` names the path; ``hashes`` holds the digests if the bytes
-        could be read. Digests of a file over the limit of bytes are made by streaming it.
+        could be read. Digests of a file over the limit of bytes, or of one that the memory does not hold, are made
+        by streaming it.
 
     Raises:
         UnknownAlgorithmError: an unknown name, or an algorithm that is never computed (``photodna``): a mistake in the
             call, not in the file.
     """
-    record, error = _hash_path(path, check_algorithms(algorithms), limits, orientation)
+    record, error = _hash_path(path, check_algorithms(algorithms), limits, orientation, when_read)
     if error is not None:
         record.status = error.status
-        record.reason = f"{record.name}: {error}"
+        name = record.name
+        if len(name) > _MAX_NAME_IN_REASON:
+            name = f"{name[:_MAX_NAME_IN_REASON]}..."
+        record.reason = f"{name}: {error}"[:MAX_REASON]
     return record
 
 
 def _hash_path(
-    path: str | os.PathLike[str], chosen: tuple[str, ...], limits: Limits | None, orientation: bool
+    path: str | os.PathLike[str],
+    chosen: tuple[str, ...],
+    limits: Limits | None,
+    orientation: bool,
+    when_read: Callable[[], None] | None = None,
 ) -> tuple[HashRecord, ImageError | None]:
     """The record as far as it could be made, and what stopped it."""
     record = HashRecord(name=os.fspath(path))
     perceptual = [name for name in chosen if name in hashers.PERCEPTUAL]
+    data: bytes | None = None
     try:
         if not stat.S_ISREG(Path(path).stat().st_mode):
             # A pipe would block for ever, and a device may have no end.
             kind = "a folder" if Path(path).is_dir() else "a device, a pipe or a socket"
             return record, ImageReadError(f"cannot be read: {kind}; expected a file")
         with Path(path).open("rb") as file:
-            # One byte more than the limit tells whether there is more; the size of a file may change while it is read.
-            data = file.read(_most_bytes(limits) + 1) if perceptual else b""
-            if perceptual and len(data) <= _most_bytes(limits):
+            if perceptual:
+                data = _read(file, _most_bytes(limits))
+            if data is not None and len(data) <= _most_bytes(limits):
                 _add_digests(record, data, chosen)
             else:
                 wanted = [name for name in chosen if name in digests.DIGESTS]
-                record.hashes, record.size = digests.digest_stream(file, wanted, start=data)
+                record.hashes, record.size = digests.digest_stream(file, wanted, start=data or b"")
     except (OSError, ValueError) as error:  # ValueError: a path with a NUL character
         reason = getattr(error, "strerror", None) or str(error)
         failure = ImageReadError(f"cannot be read: {reason}")
         failure.__cause__ = error
         return record, failure
+    if not perceptual:
+        return record, None
     try:
-        if perceptual and record.size is not None and record.size > _most_bytes(limits):
+        if record.size is not None and record.size > _most_bytes(limits):
             raise ImageTooLargeError(f"{record.size:,} bytes; the limit is {_most_bytes(limits):,} bytes")
+        if data is None:
+            raise ImageTooLargeError(f"{record.size:,} bytes: out of memory while reading")
+        if when_read is not None:
+            when_read()
         _add_perceptual(record, data, chosen, limits, orientation)
     except ImageError as error:
         return record, error
     return record, None
+
+
+def _read(file: IO[bytes], most: int) -> bytes | None:
+    """All bytes of a file, or one more than ``most`` where there are more; None, at its start, if memory is short.
+
+    ``most`` may be any number: what is asked for is what the file holds, and then block by block, as the size of a file
+    may change while it is read.
+    """
+    try:
+        parts = [file.read(min(os.fstat(file.fileno()).st_size, most) + 1)]
+        size = len(parts[0])
+        while size <= most and (block := file.read(min(_BLOCK, most + 1 - size))):
+            parts.append(block)
+            size += len(block)
+        return b"".join(parts) if len(parts) > 1 else parts[0]
+    except (MemoryError, OverflowError):
+        file.seek(0)
+        return None
 
 
 def _most_bytes(limits: Limits | None) -> int:

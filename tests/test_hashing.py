@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given, settings
@@ -37,6 +37,25 @@ def picture(tmp_path: Path) -> Path:
     path = tmp_path / "picture.png"
     path.write_bytes(PNG)
     return path
+
+
+class Scripted(io.BufferedReader):
+    """A file whose first read fails, and that notes how much it is asked for."""
+
+    asked: ClassVar[list[int]] = []
+
+    def __init__(self, path: Path, error: type[Exception] | None) -> None:
+        super().__init__(io.FileIO(path))
+        self.error = error
+        Scripted.asked = []
+
+    def read(self, size: int | None = -1) -> bytes:
+        Scripted.asked.append(size or 0)
+        if self.error is not None:
+            error, self.error = self.error, None
+            super().read(10)
+            raise error
+        return super().read(size)
 
 
 class TestGoodFiles:
@@ -142,6 +161,61 @@ class TestBadFiles:
         with pytest.raises(ImageTooLargeError, match=r"picture\.png"):
             hash_image(picture, limits=limits)
         assert hash_file(picture, ALL, limits=Limits(max_bytes=len(PNG))).status == "ok"
+
+    @pytest.mark.parametrize("most", [1 << 45, 1 << 62, 1 << 70])
+    def test_a_limit_of_any_size_takes_no_memory(self, picture: Path, most: int) -> None:
+        assert hash_file(picture, ALL, limits=Limits(max_bytes=most)) == hash_file(picture, ALL)
+
+    @pytest.mark.parametrize("error", [MemoryError, OverflowError])
+    def test_a_file_that_the_memory_does_not_hold(
+        self, picture: Path, error: type[Exception], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(Path, "open", lambda path, mode: Scripted(path, error))
+        record = hash_file(picture, ALL)
+        assert (record.status, record.size) == ("too_large", len(PNG))
+        assert record.reason == f"{picture}: {len(PNG):,} bytes: out of memory while reading"
+        assert record.hashes == {name: hashlib.new(name, PNG).digest() for name in ALL[:4]}
+
+    def test_a_file_that_grows_while_it_is_read(self, picture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        added = PNG + bytes(5 << 20)
+        limits = Limits(max_bytes=3 << 20)
+        real = os.fstat
+
+        def grow(number: int) -> os.stat_result:
+            result = real(number)
+            if result.st_size == len(PNG):
+                with io.open(picture, "wb") as file:  # noqa: UP020 - Path.open is replaced here
+                    file.write(added)
+            return result
+
+        monkeypatch.setattr(os, "fstat", grow)
+        monkeypatch.setattr(Path, "open", lambda path, mode: Scripted(path, None))
+        record = hash_file(picture, ("md5", "pdq"), limits=limits)
+        assert (record.status, record.size) == ("too_large", len(added))
+        assert record.hashes == {"md5": hashlib.md5(added).digest()}
+        assert max(Scripted.asked) <= 1 << 20
+
+    def test_a_file_that_grows_within_the_limit(self, picture: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        real = os.fstat
+
+        def grow(number: int) -> os.stat_result:
+            result = real(number)
+            picture.write_bytes(PNG + bytes(3 << 20))
+            return result
+
+        monkeypatch.setattr(os, "fstat", grow)
+        record = hash_file(picture, ("md5", *ALL[4:]))
+        assert (record.status, record.size) == ("ok", len(PNG) + (3 << 20))
+        assert record.hashes["md5"] == hashlib.md5(PNG + bytes(3 << 20)).digest()
+
+    def test_the_caller_is_told_when_decoding_begins(self, picture: Path, tmp_path: Path) -> None:
+        told: list[int] = []
+        hash_file(picture, ALL, when_read=lambda: told.append(1))
+        assert told == [1]
+        hash_file(picture, ALL[:4], when_read=lambda: told.append(2))
+        hash_file(tmp_path, ALL, when_read=lambda: told.append(3))
+        hash_file(picture, ALL, limits=Limits(max_bytes=1), when_read=lambda: told.append(4))
+        assert told == [1]
 
     def test_over_the_limit_of_pixels(self, picture: Path) -> None:
         record = hash_file(picture, limits=Limits(max_pixels=29_999))
