@@ -26,6 +26,7 @@ The tree (exit code of the command line in parentheses)::
     │   ├── CompiledListTruncatedError   (3)  shorter or longer than its header says
     │   └── CompiledListDamagedError     (3)  a checksum or a structural rule fails
     ├── StorageError                     (3)  the disk is full, read-only, or fails
+    ├── WorkerError                      (3)  a worker process cannot be started
     └── ImageError                       (4)  one image cannot be used
         ├── ImageReadError               (4)  the file cannot be read
         ├── ImageFormatError             (4)  not an allowed image format
@@ -82,7 +83,9 @@ __all__ = [
     "StorageError",
     "UnknownAlgorithmError",
     "UsageError",
+    "WorkerError",
     "exit_code",
+    "printable",
     "shorten",
 ]
 
@@ -101,6 +104,13 @@ EXIT_CODES: dict[int, str] = {
 def exit_code(*, matched: bool, unreadable: bool) -> int:
     """Exit code of a run that finished: 0, 1, 4 or 5."""
     return (4 if unreadable else 0) + (1 if matched else 0)
+
+
+def printable(text: str) -> str:
+    """``text`` with control characters and undecodable bytes escaped, so that no name can drive a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
 def shorten(value: object, limit: int = 60) -> str:
@@ -253,6 +263,12 @@ class CompiledListDamagedError(CompiledListError):
 
 class StorageError(HashMatchError):
     """The disk is full, read-only or failing; the former state stands."""
+
+    exit_code = 3
+
+
+class WorkerError(HashMatchError):
+    """A worker process cannot be started."""
 
     exit_code = 3
 

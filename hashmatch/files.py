@@ -12,7 +12,7 @@ from typing import IO
 
 from hashmatch.errors import StorageError
 
-__all__ = ["create_private", "replace_file", "storage_error", "temporary_beside"]
+__all__ = ["create_private", "replace_file", "storage_error", "sync_folder", "temporary_beside"]
 
 
 def storage_error(path: str | os.PathLike[str], error: OSError, state: str = "the former state stands") -> StorageError:
@@ -42,7 +42,8 @@ def replace_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
         StorageError: the folder is missing or read-only, the disk is full, the file is in use (Windows), or ``path`` is
             something else than a file.
     """
-    target = Path(path)
+    # A link stays: the file that it leads to is replaced.
+    target = Path(os.path.realpath(path)) if os.path.islink(path) else Path(path)  # noqa: PTH114
     if os.path.lexists(target) and not os.path.isfile(target):  # noqa: PTH113 - os.path never raises
         # A rename would put a file in the place of a device or a pipe: /dev/null, where root runs this.
         raise StorageError(f"{target}: cannot be written: it is not a file; nothing was changed")
@@ -63,12 +64,12 @@ def replace_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
     try:
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
     except OSError as error:
         raise storage_error(target, error, "the new file is in place, but a power failure may undo that") from error
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make a rename durable. Windows has no such call for folders; there the file system's journal does it.
 
     Nor have some network and user-space file systems, and a folder that may not be listed cannot be opened for it.

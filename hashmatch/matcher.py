@@ -5,6 +5,7 @@ Searching is the index's business and exact; this module decides what a result m
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,7 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hashmatch.algorithms import ALGORITHMS, PDQ_MIN_QUALITY, Kind, check_radius, get
-from hashmatch.errors import CompiledListDamagedError, CompiledListError, RoleError, UnknownAlgorithmError, UsageError
+from hashmatch.errors import (
+    CompiledListDamagedError,
+    CompiledListError,
+    RoleError,
+    StorageError,
+    UnknownAlgorithmError,
+    UsageError,
+)
 from hashmatch.index.compiled import CompiledList
 from hashmatch.index.search import Searcher, Triple
 from hashmatch.record import HashRecord
@@ -27,6 +35,8 @@ __all__ = ["BATCH", "Match", "MatchResult", "Matcher", "Verdict", "open_compiled
 
 #: Records that are matched at once: large enough for the engines, small enough for memory.
 BATCH = 8192
+#: Matches that a batch may hold for each distinct code it finds; thousands of blank pages may share one.
+PAIRS_AT_ONCE = 1_000_000
 
 
 class Verdict(StrEnum):
@@ -84,6 +94,7 @@ class MatchResult:
         suppressed: near matches that a known-good list took out.
         known_good: "source: reference" of the known-good entries that the query equals.
         notes: what was not matched and why, one sentence each.
+        compared: whether any hash of the query was looked up. Where none was, "nothing matched" says nothing.
     """
 
     record: HashRecord
@@ -92,14 +103,17 @@ class MatchResult:
     suppressed: Sequence[Match] = ()
     known_good: Sequence[str] = ()
     notes: Sequence[str] = ()
+    compared: bool = True
 
 
-@dataclass
+@dataclass(slots=True)
 class _Hits:
-    """Hits of one query: row -> [(algorithm number, distance)], and which notes it earns."""
+    """Hits of one query: row -> [(algorithm number, distance)], its notes, rows left out for their quality."""
 
     rows: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    low_rows: list[int] = field(default_factory=list)
+    compared: bool = False
 
 
 def open_compiled(path: str | os.PathLike[str], *, verify: bool = True, role: str = "known") -> CompiledList:
@@ -129,28 +143,27 @@ def open_compiled(path: str | os.PathLike[str], *, verify: bool = True, role: st
 
 
 def _open_or_compile(path: Path, verify: bool) -> CompiledList:
-    try:
-        with path.open("rb") as file:
-            sqlite = file.read(16) == b"SQLite format 3\0"
-    except OSError:
-        sqlite = path.suffix == ".hml"
-    if not sqlite:
-        return CompiledList.open(path, verify=verify)
-    from hashmatch.lists.store import HashList
+    from hashmatch.lists import schema
+    from hashmatch.lists.store import HashList, cache_path
 
+    if not schema.is_sqlite(path) and path.suffix != ".hml":
+        return CompiledList.open(path, verify=verify)
     with HashList.open(path, read_only=True) as known:
-        cache = path.with_name(path.name + ".hmx")
+        cache = cache_path(path)
         snapshot = bytes.fromhex(known.snapshot)
-        if cache.exists():
-            try:
-                compiled = CompiledList.open(cache, verify=verify)
-            except CompiledListError:
-                pass  # whatever stands there is not a compiled list that can be used: it is made again
-            else:
-                if compiled.snapshot == snapshot:
-                    return compiled
-                compiled.close()
-        known.compile(cache)
+        # Whatever of ours stands there and cannot be used is made again; compiling refuses to replace anything else.
+        with contextlib.suppress(CompiledListError):
+            compiled = CompiledList.open(cache, verify=verify)
+            if compiled.snapshot == snapshot:
+                return compiled
+            compiled.close()
+        try:
+            known.compile(cache)
+        except StorageError as error:
+            raise StorageError(
+                f"{error}. A list is compiled to a file beside it; compile it to another place with "
+                "`hashmatch compile LIST.hml -o OTHER.hmx` and match against that file"
+            ) from error
         compiled = CompiledList.open(cache, verify=verify)
         if compiled.snapshot != snapshot and compiled.snapshot != bytes.fromhex(known.snapshot):
             compiled.close()
@@ -165,7 +178,8 @@ class Matcher:
         radius: algorithm -> largest distance that still matches, inclusive, for every algorithm that is matched by
             distance.
         min_quality: PDQ hashes of a quality under this are not matched, on either side.
-        algorithms: the algorithms that are looked up, in registry order.
+        algorithms: the algorithms that may be looked up, in registry order; `searched` are those that the list has.
+        path: the list as it was given.
     """
 
     def __init__(
@@ -184,6 +198,7 @@ class Matcher:
                 f"min_quality is {min_quality!r}; expected a whole number from 0 (match all) to 101 (none)"
             )
         self.compiled = compiled
+        self.path = compiled.path
         self.allow = allow
         self.min_quality = min_quality
         self.allow_exact = allow_exact
@@ -220,8 +235,8 @@ class Matcher:
             radius: algorithm -> largest distance that still matches, inclusive; others keep their defaults.
             min_quality: PDQ hashes of a quality under this are not matched, in queries or in the list.
             algorithms: look up these only; by default all that query and list share.
-            allow: a known-good list. Near matches of a query that equals one of its entries (same digest, or same
-                perceptual code) are suppressed and counted.
+            allow: a known-good list. Near matches of a query that equals one of its entries (same digest, or same PDQ
+                of good quality) are suppressed and counted.
             allow_exact: a known-good list suppresses exact matches and conflicts as well. By default it does not: two
                 lists that contradict each other about one file are for a human to see.
             verify: check the parts of the compiled list that are used; see `CompiledList.open`.
@@ -235,7 +250,7 @@ class Matcher:
         good = None
         try:
             good = open_compiled(allow, verify=verify, role="known-good") if allow is not None else None
-            return cls(
+            made = cls(
                 compiled,
                 radius=radius,
                 min_quality=min_quality,
@@ -243,6 +258,8 @@ class Matcher:
                 allow=good,
                 allow_exact=allow_exact,
             )
+            made.path = Path(path)
+            return made
         except BaseException:
             compiled.close()
             if good is not None:
@@ -287,83 +304,109 @@ class Matcher:
         """Match one record."""
         return next(self.match_many([record]))
 
+    @property
+    def searched(self) -> tuple[str, ...]:
+        """The algorithms that are looked up: those of `algorithms` that the list has."""
+        return self._searched
+
     def match_many(self, records: Iterable[HashRecord], *, batch: int = BATCH) -> Iterator[MatchResult]:
         """Match records, ``batch`` at a time; one result for every record, in their order."""
         iterator = iter(records)
+        batch = max(1, min(batch, PAIRS_AT_ONCE // self._most_bearers()))
         while chunk := list(islice(iterator, batch)):
             yield from self._match_batch(chunk)
+
+    def _most_bearers(self) -> int:
+        """How many rows bear the most common code: what one query may find through one distinct code."""
+        most = 1
+        for name in self._searched:
+            if ALGORITHMS[name].kind is not Kind.EXACT and len(starts := self.compiled.codes(name).starts) > 1:
+                most = max(most, int(np.diff(starts).max()))
+        return most
 
     def _match_batch(self, records: list[HashRecord]) -> Iterator[MatchResult]:
         hits = self._search_batch(records)
         allowed = self._known_good(records, hits)
-        facts = _row_facts(self.compiled, {row for found in hits.values() for row in found.rows})
+        facts = _row_facts(self.compiled, {row for found in hits for row in found.rows})
         for index, record in enumerate(records):
-            found = hits.get(index)
-            if found is None:
-                verdict = Verdict.NONE if record.status == "ok" else Verdict.UNREADABLE
-                yield MatchResult(record, verdict, known_good=allowed.get(index, ()))
-            else:
+            found = hits[index]
+            if found.rows or found.low_rows:
                 yield self._judge(record, found, facts, allowed.get(index, ()))
+            else:
+                verdict = Verdict.NONE if record.status == "ok" else Verdict.UNREADABLE
+                yield MatchResult(record, verdict, notes=found.notes, compared=found.compared)
 
-    def _search_batch(self, records: list[HashRecord]) -> dict[int, _Hits]:
-        hits: dict[int, _Hits] = {}
+    def _search_batch(self, records: list[HashRecord]) -> list[_Hits]:
+        hits = [_Hits() for _ in records]
         bearing: dict[str, list[int]] = {name: [] for name in self._searched}
         for i, record in enumerate(records):
             for name in record.hashes:
                 if name in bearing:
                     bearing[name].append(i)
-        for name, chosen in bearing.items():
-            if name == "pdq" and self.min_quality:
-                low = [i for i in chosen if records[i].quality.get("pdq", 100) < self.min_quality]
-                for i in low:
-                    hits.setdefault(i, _Hits()).notes.append(
-                        f"pdq was not matched: its quality is {records[i].quality['pdq']}, under {self.min_quality}"
-                    )
-                if low:
-                    chosen = [i for i in chosen if records[i].quality.get("pdq", 100) >= self.min_quality]  # noqa: PLW2901
+                elif name not in ALGORITHMS:
+                    get(name)  # raises: a misspelt name must not look like a hash that matched nothing
+        for name, bearers in bearing.items():
+            chosen = self._of_quality(records, bearers, hits) if name == "pdq" else bearers
             if not chosen:
                 continue
+            for i in chosen:
+                hits[i].compared = True
             self.looked_up[name] += len(chosen)
             queries = _matrix(name, [records[i].hashes[name] for i in chosen])
             number = ALGORITHMS[name].number
+            quality = self.compiled.row_quality() if name == "pdq" and self.min_quality else None
             for at, row, distance in _pairs(self._search(self._searcher, name, queries, self.radius.get(name, 0))):
-                found = hits.setdefault(chosen[at], _Hits())
-                if name == "pdq" and self.min_quality and (entry := self._low_quality(row)):
-                    found.notes.append(entry)
-                    continue
-                found.rows.setdefault(row, []).append((number, distance))
+                # 255, a quality that is not known, is matched, as a query's is.
+                if quality is not None and quality[row] < self.min_quality:
+                    hits[chosen[at]].low_rows.append(row)
+                else:
+                    hits[chosen[at]].rows.setdefault(row, []).append((number, distance))
+        for record, found in zip(records, hits, strict=True):
+            if not found.compared and record.hashes and not found.notes:
+                has, offers = ", ".join(record.hashes), ", ".join(self._searched) or "no hashes"
+                found.notes.append(f"nothing of this query could be compared: it has {has}; the list offers {offers}")
         return hits
+
+    def _of_quality(self, records: list[HashRecord], bearers: list[int], hits: list[_Hits]) -> list[int]:
+        """Those of ``bearers`` whose PDQ is good enough; the others get a note."""
+        chosen = []
+        for i in bearers:
+            quality = records[i].quality.get("pdq")
+            if quality is not None and quality < self.min_quality:
+                hits[i].notes.append(f"pdq was not matched: its quality is {quality}, under {self.min_quality}")
+            else:
+                chosen.append(i)
+        return chosen
 
     def _search(self, searcher: Searcher, name: str, queries: NDArray[np.uint8], radius: int) -> Triple:
         if ALGORITHMS[name].kind is Kind.EXACT:
             return searcher.search_digests(name, queries)
         return searcher.search_codes(name, queries, radius)
 
-    def _low_quality(self, row: int) -> str:
-        quality = int(self.compiled.row_quality()[row])
-        if quality >= self.min_quality:  # 255, not known, among them
-            return ""
-        entry = _row_facts(self.compiled, [row])[row]
-        return (
-            f"pdq of entry {entry.ref} of {entry.source} was not matched: its quality is {quality}, "
-            f"under {self.min_quality}"
-        )
+    def _known_good(self, records: list[HashRecord], hits: list[_Hits]) -> dict[int, list[str]]:
+        """Index of a record -> known-good entries that it equals. Only records that hit something are looked up.
 
-    def _known_good(self, records: list[HashRecord], hits: Mapping[int, _Hits]) -> dict[int, list[str]]:
-        """Index of a record -> known-good entries that it equals. Only records that hit something are looked up."""
+        Equal means the same digest, or the same PDQ of good quality on both sides: flat pictures share 64-bit codes.
+        """
         searcher, allow = self._allow_searcher, self.allow
         if searcher is None or allow is None:
             return {}
         result: dict[int, list[str]] = {}
-        candidates = [i for i, found in hits.items() if found.rows]
+        candidates = [i for i, found in enumerate(hits) if found.rows]
         for name in allow.algorithms:
+            if ALGORITHMS[name].kind is not Kind.EXACT and name != "pdq":
+                continue
             chosen = [i for i in candidates if name in records[i].hashes]
+            if name == "pdq":
+                chosen = [i for i in chosen if records[i].quality.get("pdq", 100) >= self.min_quality]
             if not chosen:
                 continue
             queries = _matrix(name, [records[i].hashes[name] for i in chosen])
             equal = list(_pairs(self._search(searcher, name, queries, 0)))
             facts = _row_facts(allow, {row for _, row, _ in equal})
             for at, row, _ in equal:
+                if name == "pdq" and allow.row_quality()[row] < self.min_quality:
+                    continue
                 text = f"{facts[row].source}: {facts[row].ref}"
                 if text not in (listed := result.setdefault(chosen[at], [])):
                     listed.append(text)
@@ -393,7 +436,16 @@ class Matcher:
             verdict = Verdict.EXACT
         elif near:
             verdict = Verdict.NEAR
-        return MatchResult(record, verdict, matches, suppressed, allowed, found.notes)
+        notes = found.notes
+        if found.low_rows:
+            first = _row_facts(self.compiled, found.low_rows[:1])[found.low_rows[0]]
+            others = f" and {len(found.low_rows) - 1:,} more" if len(found.low_rows) > 1 else ""
+            notes = [
+                *notes,
+                f"pdq of entry {first.ref} of {first.source}{others} was not matched: "
+                f"its quality is under {self.min_quality}",
+            ]
+        return MatchResult(record, verdict, matches, suppressed, allowed, notes, found.compared)
 
     def _agreement(self, record: HashRecord, entry: _Row, hit: set[int]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Digests (and size) that agree and that do not; both empty where no digest agrees."""

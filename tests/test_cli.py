@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -193,17 +195,20 @@ class TestList:
     def test_retract(self, cmd, known: Path, images: Path) -> None:
         ref = str(images / "0.png")
         result = cmd("list", "retract", known, ref, "--source", "S", "--reason", "why")
-        assert (result.code, "1 entries withdrawn" in result.err) == (0, True)
+        assert (result.code, "entries withdrawn: 1" in result.err) == (0, True)
         cmd("list", "import", known, "list.csv", "--source", "S")
         assert json.loads(cmd("list", "info", known, "--json").out)["entries"] == 1
-        Path("refs.txt").write_text(ref + "\n")
+        Path("refs.txt").write_text("\ufeff" + ref + "\n", encoding="utf-8")
         assert (
-            "1 retractions taken back"
+            "retractions taken back: 1"
             in cmd("list", "retract", known, "--source", "S", "--refs-from", "refs.txt", "--undo").err
         )
         cmd("list", "import", known, "list.csv", "--source", "S")
         assert json.loads(cmd("list", "info", known, "--json").out)["entries"] == 2
         assert cmd("list", "retract", known, ref, "--source", "nobody").code == 2
+        misspelt = cmd("list", "retract", known, ref + "x", "--source", "S")
+        assert (misspelt.code, "--allow-unseen" in misspelt.err) == (2, True)
+        assert cmd("list", "retract", known, ref + "x", "--source", "S", "--allow-unseen").code == 0
         assert cmd("list", "retract", known, "--source", "S").code == 2
 
     def test_check_finds_damage(self, cmd, known: Path) -> None:
@@ -303,6 +308,109 @@ class TestCompileAndMatch:
         result = cmd("match", "list.csv", "--list", known)
         assert result.code == 3
         assert "does not agree with its digest" in result.err
+
+
+class TestWhatMustNotHappen:
+    def test_no_output_replaces_an_input_or_a_list(self, cmd, known: Path, images: Path) -> None:
+        cmd("compile", known, "-o", "out.hmx")
+        Path("link.hmx").symlink_to("out.hmx")
+        before = {p: p.read_bytes() for p in (known, Path("out.hmx"), Path("list.csv"), images / "0.png")}
+        for arguments in (
+            ["compile", known, "-o", known],
+            ["compile", known, "-o", "list.csv"],
+            ["list", "export", known, "-o", known],
+            ["list", "export", known, "-o", "out.hmx"],
+            ["match", "list.csv", "--list", "out.hmx", "-o", "out.hmx"],
+            ["match", "list.csv", "--list", "out.hmx", "-o", "link.hmx"],
+            ["match", "list.csv", "--list", "out.hmx", "-o", "list.csv"],
+            ["match", "list.csv", "--list", "out.hmx", "-o", known],
+            ["hash", images / "0.png", "-o", images / "0.png"],
+            ["scan", images, "--list", "out.hmx", "-o", images / "out.jsonl"],
+            ["scan", ".", "--list", "out.hmx", "--report", "images/sub/report"],
+        ):
+            result = cmd(*arguments)
+            assert result.code == 2, arguments
+            assert result.err, arguments
+        assert {p: p.read_bytes() for p in before} == before
+
+    def test_a_link_stays_a_link(self, cmd, known: Path) -> None:
+        Path("real.jsonl").write_text("old")
+        Path("link.jsonl").symlink_to("real.jsonl")
+        cmd("match", "list.csv", "--list", known, "-o", "link.jsonl")
+        assert Path("link.jsonl").is_symlink()
+        assert Path("real.jsonl").read_text().startswith("{")
+
+    def test_names_cannot_drive_the_terminal(self, cmd, known: Path) -> None:
+        evil = "e\x1b]0;PWN\x07\x1b[31m\u202ex.csv"
+        Path(evil).write_text("id,md5,category\nx," + "1" * 32 + ",\u009b31m\n")
+        Path("bad" + evil).write_text("id,md5\nx,1\n")
+        cmd("list", "create", "a.hml")
+        results = [
+            cmd("list", "import", "a.hml", evil, "--source", "S"),
+            cmd("list", "import", "a.hml", "bad" + evil, "--source", "S"),
+            cmd("list", "import", "a.hml", "no" + evil, "--source", "S"),
+            cmd("list", "info", "a.hml"),
+            cmd("match", evil, "--list", "a.hml"),
+            cmd("match", "bad" + evil, "--list", "a.hml", "--skip-invalid"),
+            cmd("hash", evil),
+            cmd("compare", evil, evil),
+            cmd("list", "check", evil),
+            cmd("compile", evil),
+        ]
+        for result in results:
+            assert not set("\x1b\x07\u202e\u009b") & set(result.out + result.err)
+
+    def test_nothing_compared_is_not_nothing_found(self, cmd, known: Path) -> None:
+        Path("q.sha512").write_text("0" * 128 + "  x\n")
+        result = cmd("match", "q.sha512", "--list", known)
+        assert "WARNING   1 queries share no usable hash with the list, which offers md5, pdq, phash" in result.err
+        assert cmd("match", "q.sha512", "--list", known, "-a", "sha512").code == 2
+        Path("p.csv").write_text("id,photodna\nx," + "00" * 144 + "\n")
+        cmd("list", "create", "p.hml")
+        cmd("list", "import", "p.hml", "p.csv", "--source", "S")
+        refused = cmd("scan", "images", "--list", "p.hml")
+        assert (refused.code, "photodna only" in refused.err) == (2, True)
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, which Linux has")
+    @pytest.mark.parametrize("arguments", ["match list.csv --list known.hml --json", "list export known.hml", "--help"])
+    def test_standard_output_that_is_full_or_closed(self, known: Path, arguments: str) -> None:
+        program = f"{sys.executable} -m hashmatch {arguments}"
+        full = subprocess.run(f"{program} > /dev/full", shell=True, capture_output=True, text=True, check=False)
+        assert (full.returncode, "Traceback" in full.stderr) == (3, False)
+        assert "No space left" in full.stderr
+        closed = subprocess.run(f"{program} >&-", shell=True, capture_output=True, text=True, check=False)
+        assert (closed.returncode in (0, 1), closed.stderr.count("Traceback")) == (True, 0)
+
+    @pytest.mark.skipif(os.name == "nt", reason="SIGTERM is POSIX's")
+    def test_ended_from_outside(self, known: Path) -> None:
+        """The output so far is removed, and the exit code says which signal it was."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "hashmatch", "match", "-", "--from", "csv", "--list", known, "-o", "out.jsonl"],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        assert process.stdin is not None
+        assert process.stderr is not None
+        process.stdin.write(b"id,md5\n" + b"x,%032d\n" % 1 * 50_000)
+        process.stdin.flush()
+        deadline = time.monotonic() + 30
+        while not list(Path().glob(".hashmatch-*")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait() == 128 + signal.SIGTERM
+        assert b"ended from outside" in process.stderr.read()
+        process.stdin.close()
+        process.stderr.close()
+        assert not list(Path().glob(".hashmatch-*"))
+        assert not Path("out.jsonl").exists()
+
+    @pytest.mark.parametrize(
+        "verb", ["list create", "list info", "list check", "compile", "match x --list", "compare x"]
+    )
+    def test_absurd_paths(self, cmd, verb: str) -> None:
+        result = cmd(*verb.split(), "x" * 5000)
+        assert result.code in (2, 3)
+        assert result.err
 
 
 class TestHashScanCompare:

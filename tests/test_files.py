@@ -214,7 +214,7 @@ def fail_for_folders(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
 
 @posix
 @pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP])
-def test_file_systems_that_cannot_sync_folders(former: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+def test_file_systems_that_cannotsync_folders(former: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     fail_for_folders(monkeypatch, number)
     with replace_file(former) as file:
         file.write(b"new")

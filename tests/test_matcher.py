@@ -11,8 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hashmatch import HashList, HashRecord, Matcher, Verdict
+from hashmatch import matcher as matcher_module
 from hashmatch.errors import (
     CompiledListError,
+    FileExistsAlreadyError,
     ListError,
     ListNotFoundError,
     RadiusError,
@@ -184,6 +186,37 @@ class TestQuality:
         assert result.notes
 
 
+class TestNothingToCompare:
+    def test_it_is_said(self, make) -> None:
+        matcher = make([Entry.make("a", {"md5": digests("x")["md5"], "photodna": bytes(144)})])
+        result = matcher.match(HashRecord("q", {"sha256": digests("x")["sha256"]}))
+        assert (result.verdict, result.compared) == (Verdict.NONE, False)
+        assert "it has sha256; the list offers md5, photodna" in result.notes[0]
+        assert matcher.match(HashRecord("q", {"md5": bytes(16)})).compared
+        assert make([Entry.make("a", {"pdq": PDQ})]).match(HashRecord("q", {"pdq": PDQ}, {"pdq": 1})).compared is False
+
+    def test_a_misspelt_algorithm_is_an_error(self, make) -> None:
+        with pytest.raises(UnknownAlgorithmError, match="MD5"):
+            make([Entry.make("a", digests("x"))]).match(HashRecord("q", {"MD5": bytes(16)}))
+
+    def test_unknown_quality_is_matched_on_both_sides(self, make) -> None:
+        matcher = make([Entry.make("a", {"pdq": PDQ})], min_quality=101)
+        assert matcher.match(HashRecord("q", {"pdq": PDQ})).verdict is Verdict.NEAR
+        assert matcher.match(HashRecord("q", {"pdq": PDQ}, {"pdq": 100})).verdict is Verdict.NONE
+
+
+def test_blank_pages_do_not_fill_the_memory(make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch shrinks with the number of rows that share a code; the results stay the same."""
+    monkeypatch.setattr(matcher_module, "PAIRS_AT_ONCE", 40)
+    matcher = make([Entry.make(f"{i:02}", {"dhash": bytes(8)}) for i in range(20)])
+    sizes = []
+    search = matcher._search_batch
+    monkeypatch.setattr(matcher, "_search_batch", lambda records: sizes.append(len(records)) or search(records))
+    results = list(matcher.match_many([HashRecord(str(i), {"dhash": bytes(8)}) for i in range(7)]))
+    assert [len(r.matches) for r in results] == [20] * 7
+    assert sizes == [2, 2, 2, 1]
+
+
 class TestKnownGood:
     def test_near_matches_are_suppressed_and_counted(self, make) -> None:
         matcher = make([Entry.make("a", {"pdq": PDQ})], good=[Entry.make("good.jpg", {"md5": digests("g")["md5"]})])
@@ -198,6 +231,20 @@ class TestKnownGood:
         matcher = make([Entry.make("a", {"pdq": PDQ})], good=[Entry.make("g", {"pdq": flip(PDQ, 4)})])
         assert matcher.match(HashRecord("q", {"pdq": flip(PDQ, 4)})).verdict is Verdict.NONE
         assert matcher.match(HashRecord("q", {"pdq": flip(PDQ, 5)})).verdict is Verdict.NEAR
+
+    def test_hashes_that_say_little_suppress_nothing(self, make) -> None:
+        """Flat pictures share a PDQ of quality 0 and most 64-bit hashes with thousands of others."""
+        known = [Entry.make("a", {"dhash": bytes(8)})]
+        flat = {"pdq": bytes(32), "ahash": bytes(8), "dhash": bytes(8)}
+        record = HashRecord("q", flat, {"pdq": 3})
+        for good in (
+            Entry.make("g", {"pdq": bytes(32)}, quality={"pdq": 0}),
+            Entry.make("g", {"pdq": bytes(32)}),
+            Entry.make("g", {"ahash": bytes(8), "dhash": bytes(8)}),
+        ):
+            assert make(known, good=[good]).match(record).verdict is Verdict.NEAR
+        stated = make(known, good=[Entry.make("g", {"pdq": bytes(32)}, quality={"pdq": 0})])
+        assert stated.match(HashRecord("q", flat)).verdict is Verdict.NEAR
 
     def test_an_exact_match_is_for_a_human_to_see(self, make) -> None:
         entries, good = [Entry.make("a", digests("x") | {"pdq": PDQ})], [Entry.make("g", digests("x"))]
@@ -237,9 +284,22 @@ class TestOpening:
         path = tmp_path / "known.hml"
         with HashList.open(path, create=True) as known:
             known.import_entries([Entry.make("a", digests("x"))], "S")
-        (tmp_path / "known.hml.hmx").write_bytes(b"rubbish")
+        cache = tmp_path / "known.hml.hmx"
+        Matcher.open(path).close()
+        cache.write_bytes(cache.read_bytes()[:-1])
         with Matcher.open(path) as matcher:
             assert matcher.match(HashRecord("q", digests("x"))).verdict is Verdict.EXACT
+
+    def test_a_foreign_file_in_the_place_of_the_cache_is_left_alone(self, tmp_path: Path) -> None:
+        path = tmp_path / "known.hml"
+        HashList.open(path, create=True).close()
+        cache = tmp_path / "known.hml.hmx"
+        cache.write_bytes(b"somebody's file")
+        with pytest.raises(FileExistsAlreadyError, match="not a compiled list"):
+            Matcher.open(path)
+        assert cache.read_bytes() == b"somebody's file"
+        with HashList.open(path) as known, pytest.raises(FileExistsAlreadyError):
+            known.compile(path)
 
     def test_errors(self, tmp_path: Path) -> None:
         with pytest.raises(ListNotFoundError):

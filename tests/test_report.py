@@ -190,6 +190,7 @@ def test_the_body_is_the_same_on_a_rerun(matcher: Matcher, tmp_path: Path) -> No
             "records": 200,
             "valid": 200,
             "invalid": 0,
+            "empty_digests": 0,
             "problems": [],
         }
     ]

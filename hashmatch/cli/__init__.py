@@ -6,7 +6,10 @@ when the verb runs, so that ``hashmatch --version`` starts in a few tens of mill
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import os
+import signal
 import sys
 import traceback
 from typing import Any
@@ -14,7 +17,7 @@ from typing import Any
 import click
 
 from hashmatch._version import __version__
-from hashmatch.errors import EXIT_CODES, HashMatchError
+from hashmatch.errors import EXIT_CODES, HashMatchError, printable
 
 __all__ = ["cli", "main"]
 
@@ -73,9 +76,28 @@ def cli() -> None:
     """
 
 
+class _TerminatedError(BaseException):
+    """The system asked the program to end. Not an Exception, so that nothing catches it on its way to the clean-up."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
 def main(args: list[str] | None = None) -> None:
     """Run the command line and exit with one of the codes of `hashmatch.errors`."""
+    # A stream that the caller closed is None; what would have gone there goes nowhere.
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - lives as long as we do
+    for name in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), _terminate)
     sys.exit(run(args))
+
+
+def _terminate(number: int, _frame: object) -> None:
+    raise _TerminatedError(number)
 
 
 def run(args: list[str] | None = None) -> int:
@@ -83,7 +105,7 @@ def run(args: list[str] | None = None) -> int:
     try:
         result: Any = cli.main(args=args, prog_name="hashmatch", standalone_mode=False)
     except HashMatchError as error:
-        click.echo(f"hashmatch: {error}", err=True)
+        _say(str(error))
         return error.exit_code
     except click.exceptions.Exit as stop:
         return stop.exit_code
@@ -91,20 +113,35 @@ def run(args: list[str] | None = None) -> int:
         error.show()
         return 2
     except (click.Abort, KeyboardInterrupt):
-        click.echo("hashmatch: interrupted; nothing was left half done", err=True)
+        _say("interrupted; what was not finished was undone")
         return 130
+    except _TerminatedError as error:
+        _say("ended from outside; what was not finished was undone")
+        return 128 + error.number
     except _PipeClosedError:
         _discard_stdout()  # or Python would report the same error again when it exits
         return 141
+    except OSError as error:
+        # What is left after the library has named the errors of its own files: standard output that cannot be written,
+        # a path that the system refuses to look at.
+        _discard_stdout()
+        place = error.filename if isinstance(error.filename, str) else "standard output"
+        _say(f"{place}: {error.strerror or error}")
+        return 3
     except Exception:  # noqa: BLE001 - the last resort of the program
         traceback.print_exc()
-        click.echo("hashmatch: internal error: this is a defect in hashmatch; please report the lines above", err=True)
+        _say("internal error: this is a defect in hashmatch; please report the lines above")
         return 70
     return result if isinstance(result, int) else 0
 
 
-def _discard_stdout() -> None:
-    import os
+def _say(message: str) -> None:
+    # A file's name can hold what moves a cursor or changes a title.
+    with contextlib.suppress(OSError):
+        click.echo(f"hashmatch: {printable(message)}", err=True)
 
-    descriptor = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(descriptor, sys.stdout.fileno())
+
+def _discard_stdout() -> None:
+    with contextlib.suppress(OSError, ValueError):
+        descriptor = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(descriptor, sys.stdout.fileno())

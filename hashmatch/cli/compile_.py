@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from hashmatch.cli.console import progress_bar, quiet_option
+from hashmatch.cli.console import echo_lines, progress_bar, quiet_option
 
 
 @click.command("compile")
@@ -27,8 +27,5 @@ def command(path: Path, out: Path | None, quiet: bool) -> None:
         target = known.compile(out or path.with_suffix(".hmx"), progress=progress)
     if not quiet:
         with CompiledList.open(target) as compiled:
-            click.echo(
-                f"{target}: {compiled.rows:,} entries, {target.stat().st_size:,} bytes, "
-                f"snapshot {compiled.snapshot.hex()}",
-                err=True,
-            )
+            facts = f"{compiled.rows:,} entries, {target.stat().st_size:,} bytes, snapshot {compiled.snapshot.hex()}"
+            echo_lines([f"{target}: {facts}"])

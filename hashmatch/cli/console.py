@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import os
+import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
 from hashmatch import algorithms
-from hashmatch.errors import UsageError, shorten
+from hashmatch.errors import UsageError, printable, shorten
 
 __all__ = [
     "algorithm_list",
+    "check_output",
     "echo_lines",
     "output_stream",
     "progress_bar",
@@ -27,9 +31,9 @@ quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress bar
 
 
 def echo_lines(lines: list[str], *, err: bool = True) -> None:
-    """Print lines, by default to standard error."""
+    """Print lines, by default to standard error, with everything escaped that is not for a terminal."""
     for line in lines:
-        click.echo(line, err=err)
+        click.echo(printable(line), err=err)
 
 
 @contextlib.contextmanager
@@ -41,7 +45,7 @@ def progress_bar(title: str, unit: str, *, quiet: bool = False) -> Iterator[Call
         unit: ``bytes`` or what is counted (``files``, ``entries``).
         quiet: never show it.
     """
-    if quiet or not sys.stderr.isatty():
+    if quiet or sys.stderr is None or not sys.stderr.isatty():
         yield lambda _done, _total: None
         return
     from rich.console import Console
@@ -59,7 +63,7 @@ def progress_bar(title: str, unit: str, *, quiet: bool = False) -> Iterator[Call
     counters: list[Any] = [DownloadColumn(), TransferSpeedColumn()] if unit == "bytes" else [MofNCompleteColumn()]
     text = title if unit == "bytes" else f"{title} ({unit})"
     with Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         *counters,
         TimeElapsedColumn(),
@@ -67,7 +71,7 @@ def progress_bar(title: str, unit: str, *, quiet: bool = False) -> Iterator[Call
         console=Console(stderr=True),
         transient=True,
     ) as progress:
-        task = progress.add_task(text, total=None)
+        task = progress.add_task(printable(text), total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
@@ -75,17 +79,17 @@ def algorithm_list(_ctx: click.Context, _param: click.Parameter, value: str | No
     """Callback of an option that takes algorithms, separated by commas."""
     if value is None:
         return None
-    return tuple(a.name for a in algorithms.select(name.strip() for name in value.split(",")))
+    return tuple(a.name for a in algorithms.select(name.strip().lower() for name in value.split(",")))
 
 
 def radius_map(_ctx: click.Context, _param: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:
     """Callback of an option ``ALGORITHM=RADIUS`` that may be given several times."""
     result = {}
     for value in values:
-        name, sign, number = value.partition("=")
-        if not sign or not number.strip().isascii() or not number.strip().isdigit():
+        name, sign, number = (part.strip() for part in value.partition("="))
+        if not sign or not re.fullmatch("[0-9]{1,9}", number):
             raise UsageError(f"--radius {shorten(value)}; expected ALGORITHM=NUMBER, for example pdq=31")
-        result[name.strip()] = algorithms.check_radius(name.strip(), int(number))
+        result[name.lower()] = algorithms.check_radius(name.lower(), int(number))
     return result
 
 
@@ -94,24 +98,43 @@ def utf8_streams() -> None:
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
-            reconfigure(encoding="utf-8", errors="backslashreplace")
+            reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
+
+
+def check_output(path: str | os.PathLike[str] | None, inputs: Iterable[str | os.PathLike[str] | None]) -> None:
+    """Refuse an output that would replace an input, or any list.
+
+    Raises:
+        UsageError: ``path`` is the same file as one of ``inputs``, or a list or a compiled list.
+    """
+    if path is None or not os.path.exists(path):  # noqa: PTH110 - unlike Path.exists it never raises
+        return
+    for given in inputs:
+        if given is not None and os.path.exists(given) and os.path.samefile(path, given):  # noqa: PTH110, PTH121
+            raise UsageError(f"{os.fspath(path)}: is an input of this command; nothing was changed: give another name")
+    if os.path.isfile(path):  # noqa: PTH113
+        with open(path, "rb") as file:  # noqa: PTH123
+            head = file.read(16)
+        if head.startswith((b"\x89HMX", b"SQLite format 3\0")):
+            raise UsageError(f"{os.fspath(path)}: is a list; nothing was changed: give another name")
 
 
 @contextlib.contextmanager
-def output_stream(path: str | None) -> Iterator[Any]:
+def output_stream(path: str | None, inputs: Iterable[str | os.PathLike[str] | None] = ()) -> Iterator[Any]:
     """A text stream (UTF-8, line feeds) to ``path``, or to standard output for None and ``-``.
 
-    A file appears only when the block ends without an error; what stood there is then replaced.
+    A file appears only when the block ends without an error; what stood there is then replaced, unless it is one of
+    ``inputs`` or a list (`check_output`).
     """
-    if path is None or path == "-":
+    if path in (None, "-", "/dev/stdout"):
         yield sys.stdout
         sys.stdout.flush()
         return
-    import io
+    check_output(path, inputs)
 
     from hashmatch.files import replace_file
 
-    with replace_file(Path(path)) as file:
+    with replace_file(Path(str(path))) as file:
         text = io.TextIOWrapper(file, "utf-8", newline="\n", errors="backslashreplace")
         yield text
         text.flush()

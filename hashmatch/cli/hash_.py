@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from hashmatch.cli.console import algorithm_list, output_stream, progress_bar, quiet_option, utf8_streams
+from hashmatch.cli.console import algorithm_list, echo_lines, output_stream, progress_bar, quiet_option, utf8_streams
 from hashmatch.cli.imaging_options import imaging_options, make_limits
 from hashmatch.record import HashRecord
 
@@ -53,7 +53,7 @@ def command(
     records = hash_images(
         images, algorithms, workers=workers, limits=make_limits(options), orientation=options["orientation"]
     )
-    with output_stream(out) as stream, progress_bar("hashing", "files", quiet=quiet or not out) as progress:
+    with output_stream(out, images) as stream, progress_bar("hashing", "files", quiet=quiet or not out) as progress:
         writer = csv.writer(stream, lineterminator="\n") if form == "csv" else None
         if writer is not None:
             writer.writerow(_columns(algorithms))
@@ -67,13 +67,14 @@ def command(
             else:
                 stream.write(_text(record))
             if record.status != "ok" and form != "text":
-                click.echo(f"{record.name}: {record.status}: {record.reason}", err=True)
+                echo_lines([f"{record.name}: {record.status}: {record.reason}"])
     sys.stdout.flush()
     return 4 if unreadable else 0
 
 
 def _row(record: HashRecord) -> dict[str, Any]:
-    row: dict[str, Any] = {"id": record.name, "status": record.status}
+    name = record.name.encode("utf-8", "backslashreplace").decode()
+    row: dict[str, Any] = {"id": name, "status": record.status}
     if record.reason:
         row["reason"] = record.reason
     if record.size is not None:
@@ -91,12 +92,11 @@ def _columns(algorithms: tuple[str, ...]) -> list[str]:
 
 def _cells(record: HashRecord, algorithms: tuple[str, ...]) -> list[str]:
     row = _row(record)
-    name = record.name.encode("utf-8", "backslashreplace").decode()
-    return [name, *(str(row.get(column, "")) for column in _columns(algorithms)[1:])]
+    return [str(row.get(column, "")) for column in _columns(algorithms)]
 
 
 def _text(record: HashRecord) -> str:
-    from hashmatch.report.text import printable
+    from hashmatch.errors import printable
 
     head = f"{printable(record.name)}: "
     head += f"{record.format} {record.width}x{record.height}" if record.format else f"{record.size or 0:,} bytes"

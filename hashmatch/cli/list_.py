@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -32,10 +33,10 @@ def create(path: Path, role: str) -> None:
     """Create an empty list, readable by its owner only."""
     from hashmatch.lists.store import HashList
 
-    if path.exists():
+    if os.path.lexists(path):
         raise FileExistsAlreadyError(f"{path}: exists already; nothing was changed: choose another name")
     HashList.open(path, create=True, role=role).close()
-    click.echo(f"created {path} ({role})", err=True)
+    echo_lines([f"created {path} ({role})"])
 
 
 @command.command("import")
@@ -114,7 +115,7 @@ def export(path: Path, out: str | None, form: str, include_hashes: bool) -> None
     from hashmatch.lists.store import HashList
 
     utf8_streams()
-    with HashList.open(path, read_only=True) as known, output_stream(out) as stream:
+    with HashList.open(path, read_only=True) as known, output_stream(out, [path]) as stream:
         if form == "jsonl":
             for stored in known.entries():
                 stream.write(json.dumps(entry_as_dict(stored, hashes=include_hashes), ensure_ascii=False) + "\n")
@@ -160,30 +161,35 @@ def info(path: Path, as_json: bool) -> None:
             for item in value:
                 counts = ", ".join(f"{item[k]:,} {k}" for k in ("added", "replaced", "unchanged", "invalid"))
                 origin = f"{item['name']} ({item['format']}, SHA-256 {item['sha256'][:16]}...)"
-                click.echo(f"  {item['at']}  {item['source']}  {origin}: {counts}")
+                echo_lines([f"  {item['at']}  {item['source']}  {origin}: {counts}"], err=False)
         elif isinstance(value, dict):
             click.echo(f"{key}:")
             for name, count in value.items():
-                click.echo(f"  {name:<28}{count:>12,}")
+                echo_lines([f"  {name:<28}{count:>12,}"], err=False)
         else:
-            click.echo(f"{key + ':':<13}{value:,}" if isinstance(value, int) else f"{key + ':':<13}{value}")
+            echo_lines(
+                [f"{key + ':':<13}{value:,}" if isinstance(value, int) else f"{key + ':':<13}{value}"], err=False
+            )
 
 
 @command.command()
 @click.argument("path", metavar="LIST.hml", type=click.Path(path_type=Path))
 @click.argument("refs", metavar="REFERENCE...", nargs=-1)
 @click.option("--source", required=True, help="Organisation whose entries are withdrawn.")
-@click.option("--refs-from", metavar="FILE", type=click.File("r", encoding="utf-8"), help="References, one a line.")
+@click.option("--refs-from", metavar="FILE", type=click.File("r", encoding="utf-8-sig"), help="References, one a line.")
 @click.option("--reason", default="", help="Kept with the retraction.")
+@click.option("--allow-unseen", is_flag=True, help="Note references that the list does not hold, too.")
 @click.option("--undo", is_flag=True, help="Take retractions back; the entries return with the next import of them.")
-def retract(path: Path, refs: tuple[str, ...], source: str, refs_from: Any, reason: str, undo: bool) -> None:
+def retract(
+    path: Path, refs: tuple[str, ...], source: str, refs_from: Any, reason: str, allow_unseen: bool, undo: bool
+) -> None:
     """Withdraw entries: their hashes are deleted and they stay out of every later import."""
     from hashmatch.lists.store import HashList
 
     wanted = list(refs)
     if refs_from is not None:
         try:
-            wanted += [line for line in refs_from.read().splitlines() if line]
+            wanted += [line for line in refs_from.read().split("\n") if line]
         except UnicodeDecodeError as error:
             raise UsageError(f"--refs-from {refs_from.name}: is not UTF-8 text ({error})") from error
     if not wanted:
@@ -191,10 +197,12 @@ def retract(path: Path, refs: tuple[str, ...], source: str, refs_from: Any, reas
     with HashList.open(path) as known:
         if undo:
             count = known.restore(source, wanted)
-            click.echo(f"{count:,} retractions taken back; import the source again to bring the entries back", err=True)
+            click.echo(
+                f"retractions taken back: {count:,}; import the source again to bring the entries back", err=True
+            )
             return
-        withdrawn, unseen = known.retract(source, wanted, reason=reason)
-    click.echo(f"{withdrawn:,} entries withdrawn; {unseen:,} references noted that the list did not hold", err=True)
+        withdrawn, unseen = known.retract(source, wanted, reason=reason, allow_unseen=allow_unseen)
+    click.echo(f"entries withdrawn: {withdrawn:,}; references noted that the list did not hold: {unseen:,}", err=True)
 
 
 @command.command()
@@ -205,21 +213,26 @@ def check(path: Path) -> None:
         from hashmatch.index.compiled import CompiledList
 
         with CompiledList.open(path) as compiled:
-            read = compiled.check()
-            click.echo(f"{path}: sound: {compiled.rows:,} entries, {read:,} bytes, snapshot {compiled.snapshot.hex()}")
+            compiled.check()
+            facts = f"{compiled.rows:,} entries, {path.stat().st_size:,} bytes, snapshot {compiled.snapshot.hex()}"
+            echo_lines([f"{path}: sound: {facts}"], err=False)
         return
     from hashmatch.lists.store import HashList
 
     with HashList.open(path, read_only=True) as known:
         count = known.check()
-        click.echo(f"{path}: sound: {count:,} entries, snapshot {known.snapshot}")
+        echo_lines([f"{path}: sound: {count:,} entries, snapshot {known.snapshot}"], err=False)
 
 
 def _is_compiled(path: Path) -> bool:
-    """Whether to read ``path`` as a compiled list: its first byte says so, or, where it says nothing, its name."""
+    """Whether to read ``path`` as a compiled list: its first bytes say so, or, where they say nothing, its name."""
+    from hashmatch.lists import schema
+
+    if schema.is_sqlite(path):  # asked first: nothing but SQLite may open a list
+        return path.suffix == ".hmx" and not path.stat().st_size
     try:
         with path.open("rb") as file:
             first = file.read(4)
     except OSError:
         first = b""
-    return first == b"\x89HMX" or (not first.startswith(b"SQLi") and path.suffix == ".hmx")
+    return first == b"\x89HMX" or path.suffix == ".hmx"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hashmatch.cli.console import progress_bar, quiet_option
+from hashmatch.cli.console import echo_lines, progress_bar, quiet_option
 from hashmatch.cli.matching import Query, algorithms_option, list_options, open_matcher, report_options, run_matching
 from hashmatch.errors import RecordError
 from hashmatch.record import HashRecord
@@ -51,12 +51,14 @@ def command(
     if out is not None and form is None:
         form = "csv" if out.lower().endswith(".csv") else "jsonl"
     with open_matcher(options, algorithms) as matcher:
-        code = run_matching(matcher, reader.queries(), lambda: reader.inputs, options, form=form, out=out, quiet=quiet)
+        code = run_matching(
+            matcher, reader.queries(), lambda: reader.inputs, options, form=form, out=out, sources=queries, quiet=quiet
+        )
     for item in reader.inputs:
         for problem in item.problems:
-            click.echo(f"skipped: {problem}", err=True)
+            echo_lines([f"skipped: {problem}"])
         if item.invalid > len(item.problems):
-            click.echo(f"skipped: {item.path}: {item.invalid - len(item.problems):,} more records", err=True)
+            echo_lines([f"skipped: {item.path}: {item.invalid - len(item.problems):,} more records"])
     return code
 
 
@@ -95,8 +97,13 @@ class _Reader:
                         facts.problems.append(str(item))
                     continue
                 facts.valid += 1
+                facts.empty_digests += item.dropped
                 hashes, quality = unpack_hashes(item.packed)
                 name = item.ref or f"record {facts.records}"
-                yield Query(number, facts.records, HashRecord(name, hashes, quality, item.size))
+                record = HashRecord(name, hashes, quality, item.size)
+                if not hashes:
+                    what = "digests of the empty file only" if item.dropped else "no hash"
+                    record.status, record.reason = "unreadable", f"the record holds {what}"
+                yield Query(number, facts.records, record)
             reading.input.finish()
             facts.bytes, facts.sha256 = reading.input.bytes_read, reading.input.sha256

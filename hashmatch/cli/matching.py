@@ -5,10 +5,9 @@ from __future__ import annotations
 import csv
 import gc
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +15,7 @@ import click
 
 from hashmatch.algorithms import PDQ_MIN_QUALITY
 from hashmatch.cli.console import algorithm_list, echo_lines, output_stream, radius_map, utf8_streams
-from hashmatch.errors import exit_code
+from hashmatch.errors import UsageError, exit_code
 from hashmatch.matcher import BATCH, Matcher, MatchResult, Verdict
 from hashmatch.record import HashRecord
 
@@ -96,7 +95,7 @@ algorithms_option = click.option(
 
 def open_matcher(options: dict[str, Any], algorithms: tuple[str, ...] | None) -> Matcher:
     """The matcher that the options of `list_options` ask for."""
-    return Matcher.open(
+    matcher = Matcher.open(
         options["list_path"],
         radius=options["radius"],
         min_quality=options["min_quality"],
@@ -105,6 +104,13 @@ def open_matcher(options: dict[str, Any], algorithms: tuple[str, ...] | None) ->
         allow_exact=options["allow_exact"],
         verify=not options["no_verify"],
     )
+    if absent := [name for name in algorithms or () if name not in matcher.searched]:
+        has = ", ".join(matcher.compiled.algorithms) or "no hashes"
+        matcher.close()
+        raise UsageError(
+            f"-a {','.join(absent)}: {options['list_path']} has {has}; nothing could match through the others"
+        )
+    return matcher
 
 
 def run_matching(
@@ -115,6 +121,8 @@ def run_matching(
     *,
     form: str | None,
     out: str | None,
+    sources: Sequence[str | None] = (),
+    hashing: dict[str, Any] | None = None,
     hashes: bool = False,
     quiet: bool = False,
     batch: int = BATCH,
@@ -128,6 +136,8 @@ def run_matching(
         options: of `report_options`.
         form: ``jsonl``, ``csv``, or None to list the first matches as text on standard output.
         out: where results in ``form`` go; None for standard output.
+        sources: paths of the inputs, which no output may replace.
+        hashing: how images became hashes, for the report.
         hashes: include the queries' own hashes.
         quiet: print no summary.
         batch: queries to match at once.
@@ -146,7 +156,8 @@ def run_matching(
     matched = 0
     with ExitStack() as stack:
         folder = stack.enter_context(ReportFolder(options["report"])) if options["report"] is not None else None
-        stream = stack.enter_context(output_stream(out)) if form is not None else None
+        protected = [*sources, options["list_path"], options["allow"]]
+        stream = stack.enter_context(output_stream(out, protected)) if form is not None else None
         writer = csv.writer(stream, lineterminator="\n") if form == "csv" and stream is not None else None
         if writer is not None:
             writer.writerow(CSV_COLUMNS)
@@ -169,13 +180,13 @@ def run_matching(
         lines = summary_lines(facts)
         if folder is not None:
             case = {key: options[key] for key in ("case", "exhibit", "examiner", "agency") if options[key]}
-            folder.finish(run_header(sys.argv, started, matcher, case), facts, [*text, *lines])
+            folder.finish(run_header(sys.argv, started, matcher, case, hashing), facts, [*text, *lines])
     if form is None and not quiet:
         echo_lines(text, err=False)
     if not quiet:
         echo_lines(lines)
     if folder is not None and not quiet:
-        click.echo(f"report    {folder.path}", err=True)
+        echo_lines([f"report    {options['report']}"])
     unreadable = summary.unreadable or any(item.invalid for item in files)
     return exit_code(matched=summary.matched, unreadable=unreadable)
 
@@ -190,7 +201,7 @@ def _match(matcher: Matcher, queries: Iterable[Query], batch: int) -> Iterator[t
             yield query.record
 
     position = 0
-    for result in chain(matcher.match_many(records(), batch=batch)):
+    for result in matcher.match_many(records(), batch=batch):
         yield waiting[position], result
         position += 1
         if position == len(waiting):

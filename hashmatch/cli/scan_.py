@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import click
@@ -46,6 +48,7 @@ def command(
     is a row with the reason, and its digests are matched all the same. Nothing of a picture is kept.
     """
     from hashmatch.algorithms import ALGORITHMS
+    from hashmatch.imaging import decoder_version
     from hashmatch.report import Input
     from hashmatch.scan import HashPool, walk
 
@@ -53,14 +56,22 @@ def command(
         form = "csv" if out.lower().endswith(".csv") else "jsonl"
     if include_hashes and form != "jsonl":
         raise UsageError("--include-hashes needs JSON Lines; give --format jsonl or --out FILE.jsonl")
+    for output in (out, options["report"]):
+        _check_outside(output, paths)
     inputs = [Input(path, "images") for path in paths]
     with open_matcher(options, algorithms) as matcher:
         # By default, exactly what the list can be asked: computing more would only cost time.
-        wanted = algorithms or [n for n in matcher.compiled.algorithms if ALGORITHMS[n].computed] or ["md5"]
+        wanted = algorithms or [n for n in matcher.searched if ALGORITHMS[n].computed]
+        if not wanted and matcher.searched:
+            raise UsageError(
+                f"{options['list_path']}: holds {', '.join(matcher.searched)} only, which hashmatch does not compute: "
+                "no image could match; give a list with digests, pdq, phash, dhash, ahash or whash"
+            )
+        limits = make_limits(options)
         pool = HashPool(
-            wanted,
+            wanted or ["md5"],
             workers=workers,
-            limits=make_limits(options),
+            limits=limits,
             orientation=options["orientation"],
             timeout=timeout,
         )
@@ -89,7 +100,26 @@ def command(
                 options,
                 form=form,
                 out=out,
+                sources=paths,
+                hashing={
+                    "algorithms": list(pool.algorithms),
+                    "profile": "reference",
+                    "decoder": decoder_version(),
+                    "orientation": options["orientation"],
+                    "limits": asdict(limits),
+                    "timeout_seconds": timeout,
+                },
                 hashes=include_hashes,
                 quiet=quiet,
                 batch=_BATCH,
             )
+
+
+def _check_outside(output: str | Path | None, folders: tuple[str, ...]) -> None:
+    """Refuse an output inside a scanned folder: the scan would find it, and evidence is not written to."""
+    if output is None or str(output) == "-":
+        return
+    target = Path(output).resolve()
+    for folder in folders:
+        if target.is_relative_to(Path(folder).resolve()) and Path(folder).is_dir():
+            raise UsageError(f"{output}: lies inside {folder}, which is scanned; write the results somewhere else")

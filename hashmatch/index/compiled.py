@@ -148,6 +148,11 @@ class CompiledList:
     # ------------------------------------------------------------------ contents
 
     @property
+    def verifies(self) -> bool:
+        """Whether sections are verified when they are first used."""
+        return self._verify
+
+    @property
     def meta(self) -> dict[str, Any]:
         """``role``, ``sources`` [{name, entries}], ``categories`` [[scheme, code]], ``hashes`` {algorithm: count}."""
         if "meta" not in self._cache:

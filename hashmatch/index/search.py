@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hashmatch.algorithms import ALGORITHMS, Kind, check_radius, get
-from hashmatch.errors import ArrayError, UnknownAlgorithmError
+from hashmatch.errors import ArrayError, CompiledListDamagedError, UnknownAlgorithmError
 from hashmatch.index import euclidean, exact, hamming
 from hashmatch.index.compiled import CodeSection, CompiledList
 
@@ -46,9 +48,10 @@ class Searcher:
             raise UnknownAlgorithmError(f"{algorithm} is not a digest; search_codes looks it up")
         _check_queries(algorithm, digests)
         section = self.compiled.digests(algorithm)
-        first, last = exact.lookup(section.values, section.table, digests)
+        with self._damage():
+            first, last = exact.lookup(section.values, section.table, digests)
+            offsets, rows, _ = _expand(first, last, section.rows)
         self.engines_used[algorithm] = "sorted digests"
-        offsets, rows, _ = _expand(first, last, section.rows)
         return offsets, rows, np.zeros(len(rows), np.uint16)
 
     def search_codes(self, algorithm: str, codes: NDArray[np.uint8], radius: int) -> Triple:
@@ -81,7 +84,18 @@ class Searcher:
             engine = self._engine or hamming.choose_engine(len(queries), len(section.codes))
             found = engine.range_search(queries, section.codes, radius)
             self.engines_used[algorithm] = engine.name
-        return _to_rows(found, section)
+        with self._damage():
+            return _to_rows(found, section)
+
+    @contextlib.contextmanager
+    def _damage(self) -> Iterator[None]:
+        """Positions that lead nowhere are damage; they are met where verification was switched off."""
+        try:
+            yield
+        except (IndexError, ValueError) as error:
+            raise CompiledListDamagedError(
+                f"{self.compiled.path}: is damaged ({error}); compile the list again"
+            ) from error
 
 
 def _check_queries(algorithm: str, queries: Any) -> None:

@@ -18,7 +18,15 @@ from pathlib import Path
 from typing import Any, Self
 
 from hashmatch.algorithms import ALGORITHMS
-from hashmatch.errors import HashMatchError, ListDamagedError, RecordError, RoleError, UsageError, shorten
+from hashmatch.errors import (
+    FileExistsAlreadyError,
+    HashMatchError,
+    ListDamagedError,
+    RecordError,
+    RoleError,
+    UsageError,
+    shorten,
+)
 from hashmatch.lists import schema
 from hashmatch.lists.entry import MEDIA_NAMES, MEDIA_TYPES, Entry, content_digest, unpack_hashes
 from hashmatch.lists.formats import open_entries
@@ -252,10 +260,12 @@ class HashList:
 
         Raises:
             ListError: the list cannot be read, or is damaged.
+            FileExistsAlreadyError: something other than a compiled list stands at ``path``.
             StorageError: the file cannot be written; what stood there stands still.
         """
         from hashmatch.lists.compile import compile_list
 
+        _check_replaceable(Path(path))
         with schema.sqlite_errors(self.path), self._reading():
             return compile_list(self, self._connection, path, progress)
 
@@ -556,6 +566,22 @@ def _checked(entries: Iterable[Entry | RecordError]) -> Iterator[Entry | RecordE
                 yield RecordError(f"found the size {shorten(entry.size)}; expected 0 to 2**63 - 1", record=number)
                 continue
         yield entry
+
+
+def _check_replaceable(path: Path) -> None:
+    """Refuse to replace a file that is no compiled list: a slip of the hand must not cost the list of record."""
+    other = schema.is_sqlite(path) and path.stat().st_size > 0
+    if not other:
+        try:
+            with path.open("rb") as file:
+                head = file.read(4)
+            other = head not in (b"", b"\x89HMX")
+        except OSError:
+            return  # writing tells what is wrong
+    if other:
+        raise FileExistsAlreadyError(
+            f"{path}: exists and is not a compiled list; nothing was changed: give another name (-o OTHER.hmx)"
+        )
 
 
 def cache_path(path: Path) -> Path:

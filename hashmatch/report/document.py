@@ -34,6 +34,7 @@ class Input:
     records: int = 0
     valid: int = 0
     invalid: int = 0
+    empty_digests: int = 0
     problems: list[str] = field(default_factory=list)
 
 
@@ -47,6 +48,7 @@ class Summary:
     matches: Counter[str] = field(default_factory=Counter)
     suppressed: int = 0
     noted: int = 0
+    not_compared: int = 0
 
     def add(self, result: MatchResult) -> None:
         """Count one result."""
@@ -57,6 +59,7 @@ class Summary:
             self.matches[match.algorithm] += 1
         self.suppressed += bool(result.suppressed)
         self.noted += bool(result.notes)
+        self.not_compared += not result.compared and bool(result.record.hashes)
 
     @property
     def matched(self) -> bool:
@@ -77,12 +80,16 @@ class Summary:
             "matches_by_algorithm": {name: self.matches[name] for name in ALGORITHMS if self.matches[name]},
             "queries_with_suppressed_matches": self.suppressed,
             "queries_with_notes": self.noted,
+            "queries_not_compared": self.not_compared,
+            "looked_up": {name: matcher.looked_up[name] for name in matcher.searched},
             "thresholds": {
-                "radius": {name: r for name, r in matcher.radius.items() if name in matcher.algorithms},
+                "searched": list(matcher.searched),
+                "radius": {name: r for name, r in matcher.radius.items() if name in matcher.searched},
                 "min_quality": {"pdq": matcher.min_quality},
+                "known_good_suppresses": "all" if matcher.allow_exact else "near",
             },
             "chance": chance_figures(matcher),
-            "list": list_header(matcher.compiled),
+            "list": list_header(matcher.compiled, matcher.path),
             "known_good_list": list_header(matcher.allow) if matcher.allow is not None else None,
             "inputs": [asdict(item) for item in inputs],
         }
@@ -106,10 +113,10 @@ def chance_figures(matcher: Matcher) -> dict[str, dict[str, Any]]:
     return figures
 
 
-def list_header(compiled: CompiledList) -> dict[str, Any]:
-    """What a report says of a list: nothing that its source did not put on the cover."""
+def list_header(compiled: CompiledList, path: Path | None = None) -> dict[str, Any]:
+    """What a report says of a list: nothing that its source did not put on the cover. ``path``: as it was given."""
     return {
-        "path": str(compiled.path),
+        "path": str(path or compiled.path),
         "snapshot": compiled.snapshot.hex(),
         "role": compiled.meta["role"],
         "entries": compiled.rows,
@@ -118,7 +125,9 @@ def list_header(compiled: CompiledList) -> dict[str, Any]:
     }
 
 
-def run_header(command: list[str], started: datetime, matcher: Matcher, case: dict[str, str]) -> dict[str, Any]:
+def run_header(
+    command: list[str], started: datetime, matcher: Matcher, case: dict[str, str], hashing: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """What may differ between two runs over the same data: who, when, with what, on which machine.
 
     Args:
@@ -126,12 +135,15 @@ def run_header(command: list[str], started: datetime, matcher: Matcher, case: di
         started: UTC time of the start.
         matcher: the matcher after the run.
         case: case number, exhibit, examiner and agency, as far as they were given.
+        hashing: how images became hashes, where the run hashed any: decoder, profile, orientation, limits.
     """
     compiled = Path(matcher.compiled.path)
     return {
         "case": case,
         "tool": {"name": "hashmatch", "version": __version__, "kernels": kernels.active(), "engines": matcher.engines},
         "command": command,
+        "sections_verified": matcher.compiled.verifies,
+        "hashing": hashing,
         "started": started.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "ended": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "list_compiled": datetime.fromtimestamp(compiled.stat().st_mtime, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from hashmatch.errors import FileExistsAlreadyError
-from hashmatch.files import create_private, storage_error, temporary_beside
+from hashmatch.files import create_private, storage_error, sync_folder, temporary_beside
 from hashmatch.matcher import MatchResult
 from hashmatch.report.rows import CSV_COLUMNS, csv_rows, json_line
 
@@ -33,23 +33,25 @@ class ReportFolder:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         """Prepare the report folder ``path``, which must not hold anything yet."""
-        self.path = Path(path)
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+        self.path = Path(os.path.abspath(path))  # noqa: PTH100 - "." needs a name; links stay as they are
+        if os.path.lexists(self.path) and not _is_empty_folder(self.path):
             raise FileExistsAlreadyError(
-                f"{self.path}: exists already and is not an empty folder; a report never replaces one: "
-                "choose another name"
+                f"{path}: exists already and is not an empty folder; a report never replaces one: choose another name"
             )
         self._temporary = temporary_beside(self.path)
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._temporary.mkdir(mode=0o700)
-            self._jsonl = io.TextIOWrapper(create_private(self._temporary / "results.jsonl"), "utf-8", newline="\n")
-            self._csv_file = io.TextIOWrapper(create_private(self._temporary / "results.csv"), "utf-8", newline="")
-        except OSError as error:
-            raise storage_error(self.path, error, "no report was written") from error
-        self._csv = csv.writer(self._csv_file)
-        self._csv.writerow(CSV_COLUMNS)
         self._finished = False
+        try:
+            self._temporary.mkdir(mode=0o700)
+            self._jsonl = self._open("results.jsonl", "\n")
+            self._csv_file = self._open("results.csv", "")
+        except OSError as error:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+            raise storage_error(self.path, error, "no report was written") from error
+        self._csv = csv.writer(self._csv_file, lineterminator="\n")
+        self._csv.writerow(CSV_COLUMNS)
+
+    def _open(self, name: str, newline: str) -> io.TextIOWrapper:
+        return io.TextIOWrapper(create_private(self._temporary / name), "utf-8", newline=newline)
 
     def add(self, result: MatchResult, input_number: int, record_number: int) -> None:
         """Write one result."""
@@ -78,6 +80,7 @@ class ReportFolder:
             if self.path.exists():
                 self.path.rmdir()
             self._temporary.rename(self.path)
+            sync_folder(self.path.parent)
         except OSError as error:
             raise storage_error(self.path, error, "no report was written") from error
         self._finished = True
@@ -97,3 +100,10 @@ class ReportFolder:
                 self._jsonl.close()
                 self._csv_file.close()
             shutil.rmtree(self._temporary, ignore_errors=True)
+
+
+def _is_empty_folder(path: Path) -> bool:
+    try:
+        return not any(path.iterdir())
+    except OSError:
+        return False

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hashmatch.algorithms import ALGORITHMS, Kind
+from hashmatch.errors import printable
 from hashmatch.matcher import MatchResult, Verdict
 
-__all__ = ["LISTED", "match_lines", "printable", "summary_lines"]
+__all__ = ["LISTED", "match_lines", "summary_lines"]
 
 #: Results that a text summary lists at most, conflicts first.
 LISTED = 20
@@ -19,11 +21,6 @@ _MEANING = {
     Verdict.NONE: "nothing matched",
     Verdict.UNREADABLE: "nothing matched, and not all hashes could be computed",
 }
-
-
-def printable(text: str) -> str:
-    """``text`` with control characters and undecodable bytes escaped, so that a file's name cannot drive a terminal."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
 def summary_lines(summary: Mapping[str, Any]) -> list[str]:
@@ -46,7 +43,13 @@ def summary_lines(summary: Mapping[str, Any]) -> list[str]:
         )
     if summary["queries_with_notes"]:
         lines.append(
-            f"not matched for low quality: {summary['queries_with_notes']:,} queries carry a note that says so"
+            f"notes     {summary['queries_with_notes']:,} queries carry a note on what was not matched, and why"
+        )
+    if summary["queries_not_compared"]:
+        offers = ", ".join(summary["thresholds"]["searched"]) or "no hashes"
+        lines.append(
+            f"WARNING   {summary['queries_not_compared']:,} queries share no usable hash with the list, which offers "
+            f"{offers}: that nothing matched says nothing about them"
         )
     for name, figure in summary["chance"].items():
         warning = "; WARNING: chance alone may explain matches" if figure["warn"] else ""
@@ -64,8 +67,9 @@ def match_lines(results: Sequence[MatchResult], total: int) -> list[str]:
     lines = []
     for result in sorted(results, key=lambda r: order.get(r.verdict, 3)):
         for match in result.matches[:3]:
-            category = f", category {':'.join(match.category)}" if match.category else ""
-            how = f"{match.algorithm} distance {match.distance} of {match.radius}" if match.radius else match.algorithm
+            category = f", category {printable(':'.join(match.category))}" if match.category else ""
+            exact = ALGORITHMS[match.algorithm].kind is Kind.EXACT
+            how = match.algorithm if exact else f"{match.algorithm} distance {match.distance} of {match.radius}"
             against = f"; differs in {', '.join(match.disagrees)}" if match.disagrees else ""
             lines.append(
                 f"{result.verdict.value:<9} {printable(result.record.name)}  ->  {printable(match.source)} "
