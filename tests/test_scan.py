@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -32,7 +34,8 @@ class TestWalk:
             (tmp_path / name).write_text(name)
         (tmp_path / "loop").symlink_to(tmp_path)
         (tmp_path / "link").symlink_to(tmp_path / "a")
-        os.mkfifo(tmp_path / "pipe")
+        if hasattr(os, "mkfifo"):
+            os.mkfifo(tmp_path / "pipe")
         found = list(walk([tmp_path / "b", tmp_path, tmp_path / "no"]))
         names = [(f.input, os.path.relpath(f.path, tmp_path)) for f in found]
         assert names == [
@@ -44,6 +47,48 @@ class TestWalk:
         (tmp_path / "real" / "x").touch()
         (tmp_path / "link").symlink_to(tmp_path / "real")
         assert [f.path for f in walk([tmp_path / "link"])] == [str(tmp_path / "link" / "x")]
+
+    def test_folders_of_any_depth(self, tmp_path: Path) -> None:
+        # Less deep than media can be, as what clears up after tests recurses; the limit is lower in proportion.
+        deepest = tmp_path
+        for _ in range(300):
+            deepest = deepest / "d"
+            deepest.mkdir()
+        (deepest / "a").touch()
+        (tmp_path / "d" / "e").touch()
+        (tmp_path / "z").touch()
+        limit = sys.getrecursionlimit()
+        sys.setrecursionlimit(len(inspect.stack(0)) + 200)
+        try:
+            found = [f.path for f in walk([tmp_path])]
+        finally:
+            sys.setrecursionlimit(limit)
+        assert found == [
+            str(deepest / "a"), str(tmp_path / "d" / "e"), str(tmp_path / "z"),
+        ]  # fmt: skip
+
+    def test_junctions_are_not_followed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        class Entry:
+            def __init__(self, name: str, folder: bool, junction: bool) -> None:
+                self.name, self.path = name, f"top/{name}"
+                self.is_dir: Callable[..., bool] = lambda follow_symlinks: folder
+                self.is_file: Callable[..., bool] = lambda follow_symlinks: not folder
+                self.is_junction: Callable[..., bool] = lambda: junction
+
+        class Listing(list[Entry]):
+            def __enter__(self) -> Listing:
+                return self
+
+            def __exit__(self, *_: object) -> None:
+                pass
+
+        folders = {
+            "top": Listing([Entry("junction", True, True), Entry("folder", True, False), Entry("z", False, False)]),
+            "top/folder": Listing([]),
+        }
+        monkeypatch.setattr(os, "scandir", folders.__getitem__)
+        monkeypatch.setattr(os.path, "isdir", lambda path: True)
+        assert [f.path for f in walk(["top"])] == ["top/z"]
 
     def test_a_folder_that_cannot_be_listed_is_a_row(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         def refuse(_path: str) -> None:

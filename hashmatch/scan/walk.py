@@ -26,8 +26,9 @@ class Found(NamedTuple):
 def walk(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Found]:
     """Every regular file under ``paths``: arguments in their order, folders recursively, sorted by name.
 
-    Symbolic links inside folders are not followed, and neither they nor devices, pipes and sockets are files of the
-    scan. An argument itself may be a link. A path that does not exist is found as it is: reading it gives the reason.
+    Symbolic links and junctions inside folders are not followed, and neither they nor devices, pipes and sockets are
+    files of the scan. An argument itself may be a link. A path that does not exist is found as it is: reading it gives
+    the reason.
     """
     for number, given in enumerate(paths):
         path = os.fspath(given)
@@ -37,18 +38,34 @@ def walk(paths: Iterable[str | os.PathLike[str]]) -> Iterator[Found]:
             yield Found(number, path)
 
 
-def _folder(number: int, path: str) -> Iterator[Found]:
-    try:
-        with os.scandir(path) as entries:
-            listed = sorted(entries, key=lambda entry: os.fsencode(entry.name))
-    except OSError as error:
-        yield Found(number, path, f"the folder cannot be listed: {error.strerror or error}")
-        return
-    for entry in listed:
+def _folder(number: int, top: str) -> Iterator[Found]:
+    # A stack and not recursion: whoever made the media chose how deep its folders are.
+    stack: list[Iterator[os.DirEntry[str]]] = []
+    folder: str | None = top
+    while folder is not None or stack:
+        if folder is not None:
+            try:
+                with os.scandir(folder) as entries:
+                    stack.append(iter(sorted(entries, key=lambda entry: os.fsencode(entry.name))))
+            except OSError as error:
+                yield Found(number, folder, f"the folder cannot be listed: {error.strerror or error}")
+            folder = None
+            continue
+        entry = next(stack[-1], None)
+        if entry is None:
+            stack.pop()
+            continue
         try:
             if entry.is_dir(follow_symlinks=False):
-                yield from _folder(number, entry.path)
+                if not _is_junction(entry):
+                    folder = entry.path
             elif entry.is_file(follow_symlinks=False):
                 yield Found(number, entry.path)
         except OSError as error:
             yield Found(number, entry.path, f"cannot be examined: {error.strerror or error}")
+
+
+def _is_junction(entry: os.DirEntry[str]) -> bool:
+    """Whether a folder is a junction: a link of Windows that does not call itself one. Python 3.12 can tell."""
+    test = getattr(entry, "is_junction", None)
+    return test is not None and bool(test())
