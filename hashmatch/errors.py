@@ -85,6 +85,7 @@ __all__ = [
     "UsageError",
     "WorkerError",
     "exit_code",
+    "printable",
     "shorten",
 ]
 
@@ -103,6 +104,13 @@ EXIT_CODES: dict[int, str] = {
 def exit_code(*, matched: bool, unreadable: bool) -> int:
     """Exit code of a run that finished: 0, 1, 4 or 5."""
     return (4 if unreadable else 0) + (1 if matched else 0)
+
+
+def printable(text: str) -> str:
+    """``text`` with control characters and undecodable bytes escaped, so that no name can drive a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
 
 
 def shorten(value: object, limit: int = 60) -> str:
