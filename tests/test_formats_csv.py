@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import csv
+import hashlib
 import io
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -217,6 +219,29 @@ def test_exported_names_with_line_ends_come_back(tmp_path, form):
         assert run(["list", "export", str(stored), "--format", form, "--include-hashes", "-o", str(out)]) == 0
         out = tmp_path / f"again.{form}"
     assert snapshots[0] == snapshots[1]
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+@pytest.mark.parametrize("gone_first", [True, False])
+def test_output_of_the_hash_verb_comes_back(tmp_path, form, gone_first):
+    """A file that is missing has a row without hashes; it is known to be there, and has none."""
+    (tmp_path / "text.jpg").write_bytes(b"no image")
+    images = ["gone.jpg", "text.jpg"] if gone_first else ["text.jpg", "gone.jpg"]
+    out = tmp_path / f"hashes.{form}"
+    run(["hash", "-a", "md5,pdq", "--format", form, "-o", str(out), *(str(tmp_path / name) for name in images)])
+    with open_entries(out) as reading:
+        assert reading.format.name == form
+        entries = {Path(entry.ref).name: entry for entry in reading}
+    assert entries["gone.jpg"].packed == bytes(4)
+    assert entries["gone.jpg"].dropped == 0
+    assert entries["text.jpg"].hashes == {"md5": hashlib.md5(b"no image").digest()}
+    assert all(entry.fields["status"] != "ok" and entry.fields["reason"] for entry in entries.values())
+
+
+def test_rows_without_a_hash_need_a_status(read):
+    records = read("id,md5,Status,width\na,,unreadable,\nb,,ok,\nc,,,3\n")
+    assert [isinstance(record, Entry) for record in records] == [True, False, False]
+    assert records[0] == Entry.make("a", metadata={"Status": "unreadable"})
 
 
 def test_quality_and_pdq_quality(read):

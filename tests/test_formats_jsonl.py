@@ -131,6 +131,13 @@ def test_repeated_key_among_many(read):
     assert "found the key 'k39999' twice" in str(error)
 
 
+def test_records_without_a_hash_need_a_status(read):
+    statuses: list[object] = ["unreadable", "ok", " OK", "", None, 5, ["x"]]
+    records = read(*(json.dumps({"id": "a", "Status": status}) for status in statuses), '{"id": "a"}')
+    assert [isinstance(record, Entry) for record in records] == [True] + [False] * 7
+    assert records[0] == Entry.make("a", metadata={"Status": "unreadable"})
+
+
 def test_depth_is_inclusive(read):
     (entry,) = read(f'{{"md5":"{MD5}","a":{"[" * 31 + "]" * 31}}}')
     assert entry.metadata == '{"a":' + "[" * 31 + "]" * 31 + "}"

@@ -9,6 +9,7 @@ column                 meaning
 ``media_type``         image, video or other
 ``size``               bytes of the file
 ``pdq_quality``        0 to 100; also called ``quality``
+``status``             of ``hashmatch hash``: where it is not ``ok``, a row may be without a hash; kept as metadata
 anything else          kept as metadata, as text
 =====================  ========================================================================================
 
@@ -34,7 +35,7 @@ from hashmatch.lists.formats.cells import (
     whole_number,
 )
 from hashmatch.lists.formats.delimited import Records, fit, header_columns
-from hashmatch.lists.formats.fields import ORIGIN, WRAPPED, entry_of, role_of
+from hashmatch.lists.formats.fields import ORIGIN, STATUS, WRAPPED, entry_of, role_of, says_unreadable
 from hashmatch.lists.formats.jsonl import parse_object
 from hashmatch.lists.formats.source import Head, Input, Limits, ReadOptions
 
@@ -113,6 +114,7 @@ class _Row:
         self._texts: list[tuple[int, str]] = []
         self._roles: list[tuple[str, int, str]] = []
         self._wrapped: int | None = None
+        self._status = next((place for place, name in enumerate(names) if name.lower() == STATUS), None)
         algorithms: dict[str, str] = {}
         exact = {name.lower() for name in names}
         for place, name in enumerate(names):
@@ -167,4 +169,5 @@ class _Row:
         }
         if self._wrapped is not None and cells[self._wrapped]:
             metadata |= parse_object(cells[self._wrapped], self._limits)
-        return entry_of(hashes, metadata=metadata, **found)
+        unreadable = self._status is not None and says_unreadable(cells[self._status])
+        return entry_of(hashes, metadata=metadata, unreadable=unreadable, **found)

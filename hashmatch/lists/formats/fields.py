@@ -12,7 +12,7 @@ from hashmatch.errors import RecordError
 from hashmatch.lists.entry import Entry, canonical_json
 from hashmatch.lists.formats.cells import NO_HASH, drop_empty
 
-__all__ = ["KNOWN", "ORIGIN", "WRAPPED", "entry_of", "role_of"]
+__all__ = ["KNOWN", "ORIGIN", "STATUS", "WRAPPED", "entry_of", "role_of", "says_unreadable"]
 
 #: Column, lower case -> the argument of `entry_of` that it gives. ``quality`` is another name of ``pdq_quality``.
 KNOWN: Mapping[str, str] = {
@@ -30,10 +30,19 @@ KNOWN: Mapping[str, str] = {
 ORIGIN = "list_source"
 WRAPPED = "list_metadata"
 
+#: Column of ``hashmatch hash``: "ok", or why a file has fewer hashes than were asked for, or none. It is kept as
+#: metadata.
+STATUS = "status"
+
 
 def role_of(column: str) -> str | None:
     """What a column that is no hash is in an entry, or None for metadata."""
     return KNOWN.get(column.strip().lower())
+
+
+def says_unreadable(status: object) -> bool:
+    """Whether ``status`` says that a file could not be used: a record of it that has no hash is none that lost it."""
+    return isinstance(status, str) and status.strip().lower() not in ("", "ok")
 
 
 def entry_of(
@@ -46,15 +55,16 @@ def entry_of(
     size: int | None = None,
     quality: int | None = None,
     metadata: Mapping[str, Any] | None = None,
+    unreadable: bool = False,
 ) -> Entry:
     """The entry of one record; digests of the empty file are dropped from ``hashes`` and counted.
 
-    A category without a scheme has the scheme "".
+    A category without a scheme has the scheme "". ``unreadable``: the record says so of its file, and needs no hash.
 
     Raises:
         RecordError: there is no hash, or the metadata has no JSON form.
     """
-    if not hashes:
+    if not hashes and not unreadable:
         raise RecordError(NO_HASH)
     dropped = drop_empty(hashes)
     try:

@@ -2,7 +2,8 @@
 
 Hashes stand among the fields or in an object ``hashes``; a ``photodna`` hash may also be a list of 144 numbers. A PDQ
 quality may stand in ``quality`` or ``pdq_quality``, or in an object ``quality`` under ``pdq``. Every other field is
-kept as metadata, whatever its value.
+kept as metadata, whatever its value; so is ``status``, and where it is text other than ``ok``, as ``hashmatch hash``
+writes it of a file that it cannot use, the record may be without a hash.
 """
 
 from __future__ import annotations
@@ -25,14 +26,16 @@ from hashmatch.lists.formats.cells import (
     percentage,
     whole_number,
 )
-from hashmatch.lists.formats.fields import ORIGIN, WRAPPED, entry_of, role_of
+from hashmatch.lists.formats.fields import ORIGIN, STATUS, WRAPPED, entry_of, role_of, says_unreadable
 from hashmatch.lists.formats.source import Head, Input, Limits, ReadOptions
 
 __all__ = ["detect", "parse_object", "read"]
 
 
 def detect(head: Head) -> bool:
-    """Whether the first line is an object with a hash, or begins like an object and is longer than the head."""
+    """Whether the first line is an object with a hash (or of a file that could not be hashed), or begins like an object
+    and is longer than the head.
+    """
     if not head.lines:
         # A first line that is longer than the head cannot be parsed; how it begins must do.
         return not (head.complete or head.is_binary) and head.text.lstrip().startswith('{"')
@@ -43,7 +46,9 @@ def detect(head: Head) -> bool:
     except (ValueError, RecursionError):
         return False
     nested = [value for key, value in found.items() if key.lower() == "hashes" and isinstance(value, dict)]
-    return any(algorithm_of(key) is not None for fields in (found, *nested) for key in fields)
+    if any(algorithm_of(key) is not None for fields in (found, *nested) for key in fields):
+        return True
+    return _is_unreadable(found) and any(role_of(key) == "ref" for key in found)
 
 
 def read(source: Input, options: ReadOptions) -> Iterator[Entry | RecordError]:
@@ -63,6 +68,10 @@ def read(source: Input, options: ReadOptions) -> Iterator[Entry | RecordError]:
         except RecordError as error:
             error.path, error.line, error.record = source.path, source.line_number, count
             yield error
+
+
+def _is_unreadable(fields: dict[str, Any]) -> bool:
+    return any(key.strip().lower() == STATUS and says_unreadable(value) for key, value in fields.items())
 
 
 def _repeated(pairs: list[tuple[str, Any]]) -> str:
@@ -241,4 +250,5 @@ def _entry(fields: dict[str, Any], limits: Limits) -> Entry:
         size=whole_number(size, "size") if size else None,
         quality=percentage(quality, "quality") if quality else None,
         metadata=record.metadata,
+        unreadable=_is_unreadable(fields),
     )
