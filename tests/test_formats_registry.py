@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hashmatch.errors import FormatUnknownError, HashMatchError, InputNotFoundError, RecordError, UsageError
 from hashmatch.lists.entry import Entry
 from hashmatch.lists.formats import FORMATS, Limits, open_entries, source
+from hashmatch.lists.store import HashList
 
 MD5S = ["0f" * 16, "1e" * 16, "2d" * 16]
 PDQS = ["c3" * 32, "d4" * 32, "e5" * 32]
@@ -176,9 +177,6 @@ class TestEveryFormat:
         (b"hello\n", "begins like no format"),
         (b"\n\n", "begins like no format"),
         (b"\x00\x01\x02", "is binary"),
-        (b"\xff\xd8\xff\xe0\x00\x10JFIF", "is a JPEG image"),
-        (b"PK\x03\x04\x14\x00", "is a ZIP archive"),
-        (b"SQLite format 3\x00", "is an SQLite database"),
         (b"<xml/>", "begins like no format"),
         (b"\xef\xbb\xbf", "begins like no format"),
     ],
@@ -186,6 +184,31 @@ class TestEveryFormat:
 def test_unknown(path, data, message):
     with pytest.raises(FormatUnknownError, match=rf"{message}.*tried icse, hashdeep, .*--from"):
         read(path, data)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"\xff\xd8\xff\xe0\x00\x10JFIF", "is a JPEG image; lists hold hashes, never images"),
+        (b"PK\x03\x04\x14\x00", "is a ZIP archive"),
+        (b"SQLite format 3\x00", "is an SQLite database; expected a hash list"),
+        (b"SQLite format 3\x00" + bytes(84), "is an SQLite database; expected a hash list"),
+        (b"SQLite format 3\x00" + bytes(52) + b"HML1" + bytes(28), "is a hashmatch list; give it with --list"),
+        (b"\x89HMX\r\n\x1a\n", "is a compiled hashmatch list; give it with --list"),
+        (b"%PDF-1.7\n", "is a PDF document"),
+    ],
+)
+def test_recognised_as_something_else(path, data, message):
+    """Whoever hands over an image or a list is not told to say that it is a CSV file."""
+    with pytest.raises(FormatUnknownError, match=message) as caught:
+        read(path, data)
+    assert "--from" not in str(caught.value)
+
+
+def test_our_own_list_is_recognised(tmp_path):
+    HashList.open(tmp_path / "known.hml", create=True).close()
+    with pytest.raises(FormatUnknownError, match=r"known.hml' is a hashmatch list; give it with --list"):
+        open_entries(tmp_path / "known.hml")
 
 
 def test_unknown_name(path):

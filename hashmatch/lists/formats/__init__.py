@@ -82,15 +82,26 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
     }
 )
 
+#: The application_id of our own lists, in an SQLite file's header: "HML1".
+_HASHMATCH_LIST = (0x484D4C31).to_bytes(4, "big")
+
 #: First bytes of what people hand over instead of a list -> what it is.
 _FOREIGN = {
     b"\x1f\x8b": "is compressed with gzip; unpack it first",
     b"PK\x03\x04": "is a ZIP archive or a spreadsheet; unpack it, or save it as CSV",
-    b"SQLite format 3\0": "is an SQLite database",
+    b"SQLite format 3\0": "is an SQLite database; expected a hash list",
+    b"\x89HMX": "is a compiled hashmatch list; give it with --list",
     b"\xff\xd8\xff": "is a JPEG image; lists hold hashes, never images",
     b"\x89PNG\r\n": "is a PNG image; lists hold hashes, never images",
-    b"%PDF": "is a PDF document",
+    b"%PDF": "is a PDF document; expected a hash list",
 }
+
+
+def _foreign(raw: bytes) -> str | None:
+    """What a file that begins with ``raw`` is, if it is known to be something else than a hash list."""
+    if raw.startswith(b"SQLite format 3\0") and raw[68:72] == _HASHMATCH_LIST:
+        return "is a hashmatch list; give it with --list"
+    return next((what for magic, what in _FOREIGN.items() if raw.startswith(magic)), None)
 
 
 def detect(source: Input, from_format: str | None = None) -> Format:
@@ -127,8 +138,9 @@ def _detect(source: Input, from_format: str | None) -> tuple[Format, bool]:
             f"{shown} could be {' or '.join(f'{known.title} ({known.name})' for known in claims)}; "
             f"say which with {' or '.join(f'--from {known.name}' for known in claims)}"
         )
-    foreign = next((what for magic, what in _FOREIGN.items() if head.raw.startswith(magic)), None)
-    found = foreign or ("is binary" if head.is_binary else "begins like no format that hashmatch knows")
+    if foreign := _foreign(head.raw):
+        raise FormatUnknownError(f"{shown} {foreign}")
+    found = "is binary" if head.is_binary else "begins like no format that hashmatch knows"
     raise FormatUnknownError(
         f"{shown} {found}; tried {', '.join(FORMATS)}; if it is one of these, say so with --from FORMAT"
     )
