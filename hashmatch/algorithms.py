@@ -179,9 +179,12 @@ def parse_hex(name: str, text: str) -> bytes:
 
 def _hex_problem(algorithm: Algorithm, text: str) -> str:
     expected = f"expected {2 * algorithm.width} hexadecimal digits for {algorithm.name}"
-    strange = sorted({c for c in text if c not in "0123456789abcdefABCDEF"})
-    if strange:
-        return f"found {shorten(text)} with {shorten(''.join(strange), 12)}, which is no hexadecimal digit; {expected}"
+    # Never the text itself: messages go into reports and logs, and hashes must not.
+    for position, character in enumerate(text, 1):
+        if character not in "0123456789abcdefABCDEF":
+            return (
+                f"found the character {character!r} at position {position:,}, which is no hexadecimal digit; {expected}"
+            )
     return f"found {len(text):,} digits; {expected}"
 
 
@@ -201,7 +204,7 @@ def parse_base64(name: str, text: str) -> bytes:
         problem, sound = str(error), False
     if not sound:
         raise HashTextError(
-            f"found {shorten(text)}, which is not base64 ({problem}); "
+            f"found {len(text):,} characters that are not base64 ({problem}); "
             f"expected base64 of {algorithm.width} bytes for {name}",
             field=name,
         )

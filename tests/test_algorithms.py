@@ -133,6 +133,7 @@ def test_hex_takes_what_it_should_and_nothing_else(name: str, text: str) -> None
     with pytest.raises(HashTextError) as caught:
         parse_hex(name, text)
     assert caught.value.field == name
+    assert len(text) < 20 or text not in str(caught.value)
     assert f"expected {2 * WIDTHS[name]} hexadecimal digits" in str(caught.value)
     assert str(caught.value).isprintable()
 
@@ -169,6 +170,20 @@ def test_base64_of_anything(name: str, text: str) -> None:
         return
     assert base64.b64decode(text) == value
     assert len(value) == WIDTHS[name]
+
+
+def test_messages_do_not_quote_the_hash() -> None:
+    """Messages go into reports and logs; a hash must not."""
+    for text, message in (
+        ("0f" * 15 + "0", "found 31 digits; "),
+        ("0f0fg" + "0f" * 14, r"character 'g' at position 5, "),
+    ):
+        with pytest.raises(HashTextError, match=message) as caught:
+            parse_hex("md5", text)
+        assert "0f0f" not in str(caught.value)
+    with pytest.raises(HashTextError, match="found 25 characters that are not base64") as caught:
+        parse_base64("md5", "QUJD" * 6 + "!")
+    assert "QUJD" not in str(caught.value)
 
 
 def test_base64_with_padding_too_much() -> None:

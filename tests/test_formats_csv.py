@@ -114,7 +114,7 @@ def test_forms_of_photodna(read, text):
 @pytest.mark.parametrize(
     ("row", "field", "message"),
     [
-        ("1,x,,,", "md5", "found 'x'"),
+        ("1,x,,,", "md5", "character 'x' at position 1"),
         (f"1,{MD5},x,,", "size", "whole number"),
         (f"1,{MD5},,101,", "Quality", "0 to 100"),
         (f"1,{MD5},,,audio", "media_type", "one of image, video, other"),

@@ -103,7 +103,7 @@ def test_line_ends_in_metadata(read):
         (f'{{"md5":"{MD5}","a":{"[" * 100_000}', None, None),
         ('{"md5":5}', "md5", "expected text"),
         ('{"photodna":[1,2]}', "photodna", "found 2 decimals"),
-        (json.dumps({"photodna": [256] * 144}), "photodna", "decimal 256"),
+        (json.dumps({"photodna": [256] * 144}), "photodna", "decimal 1 out of range"),
         (json.dumps({"photodna": [True] * 144}), "photodna", "expected text"),
         ('{"a":1}', None, "without any hash"),
         ('{"md5":null}', None, "without any hash"),

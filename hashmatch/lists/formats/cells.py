@@ -4,6 +4,9 @@ Control characters. References go to terminals, CSV files and SQLite tools, so C
 refused in them. Longer text (metadata) may also hold line ends, where a format has an unambiguous way to write them: a
 quoted CSV field, a JSON escape. So may the reference in generic CSV and JSON Lines, and in md5sum and its kin, whose
 format escapes line ends on purpose: file names hold them, and what was imported from one must come back from another.
+
+Messages. They go into reports and logs, which hashes must not. The text of a hash, or of a line that may hold one, is
+never quoted, but for the one character that does not belong there; other cells are, as far as `shown` allows.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from hashmatch.algorithms import ALGORITHMS, EMPTY_DIGESTS, parse_base64, parse_hex
-from hashmatch.errors import HashTextError, RecordError, shorten
+from hashmatch.errors import HashTextError, RecordError
 from hashmatch.lists.entry import MEDIA_TYPES
 
 __all__ = [
@@ -26,6 +29,8 @@ __all__ = [
     "media_type",
     "parse_hash",
     "percentage",
+    "shown",
+    "shown_field",
     "whole_number",
 ]
 
@@ -51,6 +56,10 @@ _CONTROL_IN_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]|\r(?!\n)")
 _DECIMALS = re.compile(r"[\s,]+")
 _MAX_INT = (1 << 63) - 1
 
+#: What may be (a piece of) a hash: in hexadecimal, in base64, as decimals.
+_HASH_LIKE = re.compile(r"[0-9A-Fa-f]{8}|[0-9A-Za-z+/]{24}|(?:\d{1,3}[\s,]+){4}")
+_SHOWN = 40
+
 #: Algorithm -> (bytes of the hash, characters of its base64 form), where lists write it in base64.
 _BASE64 = {name: 4 * ((ALGORITHMS[name].width + 2) // 3) for name in ("photodna", "lace")}
 
@@ -58,6 +67,13 @@ _BASE64 = {name: 4 * ((ALGORITHMS[name].width + 2) // 3) for name in ("photodna"
 def algorithm_of(column: str) -> str | None:
     """The algorithm that a column's name stands for, or None."""
     return _ALIASES.get(_SEPARATORS.sub("", column).lower())
+
+
+def shown(text: str) -> str:
+    """What a message shows of ``text``: the text in quotes, or only its length where it may hold a hash or is long."""
+    if len(text) > _SHOWN or _HASH_LIKE.search(text):
+        return f"{len(text):,} characters"
+    return repr(text)
 
 
 def parse_hash(name: str, text: str) -> bytes:
@@ -77,11 +93,11 @@ def parse_hash(name: str, text: str) -> bytes:
 
 def _decimals(name: str, text: str) -> bytes:
     numbers = [n for n in _DECIMALS.split(text.strip(" \t[]")) if n]
-    if not all(n.isascii() and n.isdigit() and len(n) <= 3 for n in numbers):
-        strange = next(n for n in numbers if not (n.isascii() and n.isdigit() and len(n) <= 3))
-        raise HashTextError(
-            f"found {shorten(strange, 20)} among its decimals; expected numbers from 0 to 255", field=name
-        )
+    for place, number in enumerate(numbers, 1):
+        if not (number.isascii() and number.isdigit() and len(number) <= 3):
+            strange = next((c for c in number if not ("0" <= c <= "9")), None)
+            what = f"{len(number):,} digits" if strange is None else f"the character {strange!r}"
+            raise HashTextError(f"found {what} in decimal {place:,}; expected numbers from 0 to 255", field=name)
     return int_list_hash(name, [int(n) for n in numbers])
 
 
@@ -94,9 +110,9 @@ def int_list_hash(name: str, numbers: list[int]) -> bytes:
     width = ALGORITHMS[name].width
     if len(numbers) != width:
         raise HashTextError(f"found {len(numbers):,} decimals; expected {width} for {name}", field=name)
-    for number in numbers:
+    for place, number in enumerate(numbers, 1):
         if not 0 <= number <= 255:
-            raise HashTextError(f"found the decimal {number}; expected numbers from 0 to 255", field=name)
+            raise HashTextError(f"found decimal {place} out of range; expected numbers from 0 to 255", field=name)
     return bytes(numbers)
 
 
@@ -137,13 +153,19 @@ def check_identifier(text: str, field: str, max_string: int) -> str:
 
 def _check(text: str, field: str, max_string: int, search: Callable[[str], re.Match[str] | None]) -> str:
     if len(text) > max_string:
-        raise RecordError(f"found {len(text):,} characters; expected at most {max_string:,}", field=field)
+        raise RecordError(f"found {len(text):,} characters; expected at most {max_string:,}", field=shown_field(field))
     if not text.isprintable() and (found := search(text)):
         raise RecordError(
-            f"found the control character U+{ord(found[0][0]):04X} in {shorten(text)}; expected text without any",
-            field=field,
+            f"found the control character U+{ord(found[0][0]):04X} at position {found.start() + 1:,}; "
+            "expected text without any",
+            field=shown_field(field),
         )
     return text
+
+
+def shown_field(name: str) -> str:
+    """The name of a column or key, which may itself be a hash."""
+    return f"a name of {len(name):,} characters" if _HASH_LIKE.search(name) else name
 
 
 def whole_number(text: str, field: str) -> int:
@@ -156,7 +178,7 @@ def whole_number(text: str, field: str) -> int:
     # int() alone would take "1_0", "+1" and digits of other scripts.
     if digits.isascii() and digits.isdigit() and len(digits) <= 19 and (number := int(digits)) <= _MAX_INT:
         return number
-    raise RecordError(f"found {shorten(text)}; expected a whole number of at least 0", field=field)
+    raise RecordError(f"found {shown(text)}; expected a whole number of at least 0", field=field)
 
 
 def percentage(text: str, field: str) -> int:
@@ -168,7 +190,7 @@ def percentage(text: str, field: str) -> int:
     digits = text.strip(" ")
     if digits.isascii() and digits.isdigit() and len(digits) <= 3 and (number := int(digits)) <= 100:
         return number
-    raise RecordError(f"found {shorten(text)}; expected a whole number from 0 to 100", field=field)
+    raise RecordError(f"found {shown(text)}; expected a whole number from 0 to 100", field=field)
 
 
 def media_type(text: str, field: str) -> str:
@@ -179,5 +201,5 @@ def media_type(text: str, field: str) -> str:
     """
     word = text.strip().lower()
     if word and word not in MEDIA_TYPES:
-        raise RecordError(f"found {shorten(text)}; expected one of {', '.join(MEDIA_TYPES)}", field=field)
+        raise RecordError(f"found {shown(text)}; expected one of {', '.join(MEDIA_TYPES)}", field=field)
     return word

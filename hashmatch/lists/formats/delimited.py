@@ -9,7 +9,8 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Sequence
 
-from hashmatch.errors import RecordError, shorten
+from hashmatch.errors import RecordError
+from hashmatch.lists.formats.cells import shown
 from hashmatch.lists.formats.source import Input
 
 __all__ = ["Records", "fit", "header_columns"]
@@ -202,9 +203,7 @@ def header_columns(cells: Sequence[str], line: int, path: str) -> list[str]:
     seen: set[str] = set()
     for name in names:
         if name and name.casefold() in seen:
-            raise RecordError(
-                f"found the column {shorten(name)} twice; expected every column once", path=path, line=line
-            )
+            raise RecordError(f"found the column {shown(name)} twice; expected every column once", path=path, line=line)
         seen.add(name.casefold())
     return names
 
@@ -221,5 +220,5 @@ def fit(cells: list[str], width: int) -> list[str]:
         raise RecordError(f"found {len(cells)} columns; expected {width}, as the header has")
     for number, cell in enumerate(cells[width:], width + 1):
         if cell.strip():
-            raise RecordError(f"found {shorten(cell)} in column {number}; expected {width} columns, as the header has")
+            raise RecordError(f"found {shown(cell)} in column {number}; expected {width} columns, as the header has")
     return cells[:width]

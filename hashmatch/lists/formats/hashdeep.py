@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hashmatch.errors import RecordError, shorten
+from hashmatch.errors import RecordError
 from hashmatch.lists.entry import Entry
-from hashmatch.lists.formats.cells import NO_HASH, check_reference, drop_empty, parse_hash, whole_number
+from hashmatch.lists.formats.cells import NO_HASH, check_reference, drop_empty, parse_hash, shown, whole_number
 from hashmatch.lists.formats.source import Head, Input, Limits, ReadOptions
 
 __all__ = ["MAGIC", "detect", "read"]
@@ -68,18 +68,18 @@ def _columns(line: str, source: Input, magic: bool) -> tuple[str, ...]:
         return RecordError(reason, path=source.path, line=source.line_number)
 
     if not magic:
-        raise problem(f"found {shorten(line)}; expected {MAGIC}")
+        raise problem(f"found {shown(line)}; expected {MAGIC}")
     columns = tuple(line.removeprefix(_HEADER).strip().split(","))
     if not line.startswith(_HEADER) or columns[-1] != "filename":
         raise problem(
-            f"found {shorten(line)}; expected columns that end with filename, as in {_HEADER}size,md5,sha256,filename"
+            f"found {shown(line)}; expected columns that end with filename, as in {_HEADER}size,md5,sha256,filename"
         )
     if len(set(columns)) != len(columns):
-        raise problem(f"found {shorten(line)}; expected every column once")
+        raise problem(f"found {shown(line)}; expected every column once")
     if strange := [name for name in columns[:-1] if name not in (*_HASHES, *_PASSED_OVER, "size")]:
-        raise problem(f"found the column {shorten(strange[0])}; expected size, {', '.join((*_HASHES, *_PASSED_OVER))}")
+        raise problem(f"found the column {shown(strange[0])}; expected size, {', '.join((*_HASHES, *_PASSED_OVER))}")
     if not set(columns) & set(_HASHES):
-        raise problem(f"found {shorten(line)}; expected a column of {', '.join(_HASHES)}")
+        raise problem(f"found {shown(line)}; expected a column of {', '.join(_HASHES)}")
     return columns
 
 

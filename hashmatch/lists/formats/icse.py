@@ -20,9 +20,17 @@ from operator import add
 from typing import Any
 
 from hashmatch.algorithms import ALGORITHMS, EMPTY_DIGESTS
-from hashmatch.errors import RecordError, shorten
+from hashmatch.errors import RecordError
 from hashmatch.lists.entry import Entry, pack_hashes
-from hashmatch.lists.formats.cells import NO_HASH, check_reference, check_text, drop_empty, parse_hash, whole_number
+from hashmatch.lists.formats.cells import (
+    NO_HASH,
+    check_reference,
+    check_text,
+    drop_empty,
+    parse_hash,
+    shown,
+    whole_number,
+)
 from hashmatch.lists.formats.delimited import Records, fit, header_columns
 from hashmatch.lists.formats.source import Head, Input, Limits, ReadOptions, line_ends
 
@@ -142,7 +150,7 @@ def word(cell: str, words: dict[str, Any], column: str) -> Any:
     value = words.get(cell.strip(" ").casefold())
     if value is None:
         expected = " or ".join(key.capitalize() for key in words)
-        raise RecordError(f"found {shorten(cell)}; expected {expected}", field=column)
+        raise RecordError(f"found {shown(cell)}; expected {expected}", field=column)
     return value
 
 

@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
-from hashmatch.errors import HashTextError, RecordError, shorten
+from hashmatch.errors import HashTextError, RecordError
 from hashmatch.lists.entry import Entry
 from hashmatch.lists.formats.cells import (
     algorithm_of,
@@ -24,6 +24,8 @@ from hashmatch.lists.formats.cells import (
     media_type,
     parse_hash,
     percentage,
+    shown,
+    shown_field,
     whole_number,
 )
 from hashmatch.lists.formats.fields import ORIGIN, STATUS, WRAPPED, entry_of, role_of, says_unreadable
@@ -88,7 +90,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     fields = dict(pairs)
     if len(fields) != len(pairs):
         twice = _repeated(pairs)
-        raise RecordError(f"found the key {shorten(twice)} twice; expected every key once")
+        raise RecordError(f"found the key {shown(twice)} twice; expected every key once")
     return fields
 
 
@@ -99,7 +101,7 @@ def _constant(text: str) -> NoReturn:
 def _finite(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
-        raise RecordError(f"found the number {shorten(text)}, which is out of range; expected a finite number")
+        raise RecordError("found a number that is out of range; expected a finite number")
     return value
 
 
@@ -118,18 +120,27 @@ def parse_object(line: str, limits: Limits, *, is_record: bool = False) -> dict[
         found = _DECODER.decode(line)
     except json.JSONDecodeError as error:
         raise RecordError(
-            f"found {shorten(line)}, which is not JSON ({error.msg} at column {error.colno:,}); expected an object"
+            f"found a line that is not JSON ({error.msg} at column {error.colno:,}); expected an object"
         ) from None
     except RecursionError:
         raise _too_deep(limits) from None
     except ValueError as error:  # an integer of more digits than Python converts
         raise RecordError(f"found a number that is too long ({error}); expected plain JSON") from None
     if not isinstance(found, dict):
-        raise RecordError(f"found {shorten(line)}; expected a JSON object")
+        raise RecordError(f"found {_kind(found)}; expected a JSON object")
     # Few lines need the walk: the characters and the depth that it looks for leave traces in the line.
     if "\\" in line or len(line) > limits.max_string or line.count("{") + line.count("[") > limits.max_json_depth:
         _walk(found, limits, 1, None, is_record=is_record)
     return found
+
+
+def _kind(value: Any) -> str:
+    """What a JSON value is, without saying which: it may be a hash, or hold some."""
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    if isinstance(value, str):
+        return "text"
+    return "an array" if isinstance(value, list) else "an object" if isinstance(value, dict) else "a number"
 
 
 def _too_deep(limits: Limits) -> RecordError:
@@ -167,8 +178,8 @@ def _check_text(
         text.encode()
     except UnicodeEncodeError:
         raise RecordError(
-            f"found half of a surrogate pair in {shorten(text)}; expected whole characters",
-            field=name.encode("utf-8", "backslashreplace").decode(),
+            "found half of a surrogate pair; expected whole characters",
+            field=shown_field(name.encode("utf-8", "backslashreplace").decode()),
         ) from None
 
 
@@ -191,7 +202,7 @@ class _Record:
             elif algorithm == "photodna" and isinstance(value, list) and all(type(n) is int for n in value):
                 self.hashes[algorithm] = int_list_hash(algorithm, value)
             else:
-                raise HashTextError(f"found {shorten(json.dumps(value))}; expected text")
+                raise HashTextError(f"found {_kind(value)}; expected text")
         except RecordError as error:
             error.field = key
             raise
@@ -222,7 +233,7 @@ class _Record:
         if type(value) is int:
             value = str(value)
         if not isinstance(value, str):
-            raise RecordError(f"found {shorten(json.dumps(value))}; expected text or a whole number", field=key)
+            raise RecordError(f"found {_kind(value)}; expected text or a whole number", field=key)
         # Line ends in a reference are written as escapes: they are meant.
         return (check_identifier if role == "ref" else check_reference)(value, key, limits.max_string)
 

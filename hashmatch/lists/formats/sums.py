@@ -24,9 +24,9 @@ from functools import partial
 from typing import Any
 
 from hashmatch.algorithms import ALGORITHMS, EMPTY_DIGESTS, parse_hex
-from hashmatch.errors import RecordError, shorten
+from hashmatch.errors import RecordError
 from hashmatch.lists.entry import Entry, pack_hashes
-from hashmatch.lists.formats.cells import algorithm_of, check_reference
+from hashmatch.lists.formats.cells import algorithm_of, check_reference, shown
 from hashmatch.lists.formats.source import Head, Input, ReadOptions
 
 __all__ = ["detect", "read"]
@@ -131,14 +131,16 @@ def _split(line: str, digits: int, algorithm: str) -> tuple[str, str]:
         text, path = line[start:at], line[at + 2 :]
     elif found := _BSD.fullmatch(line):
         if algorithm_of(found[2]) != algorithm:
-            raise RecordError(f"found a digest of {shorten(found[2])}; expected {algorithm}", field=algorithm)
+            raise RecordError(f"found a digest of {shown(found[2])}; expected {algorithm}", field=algorithm)
         text, path = found[4], found[3]
     elif mark[:1] == " " and mark[1:]:
         text, path = line[start:at], line[at + 1 :]
     else:
         text = line.strip(" \t")
         if escaped or " " in text:
-            raise RecordError(f"found {shorten(line)}; expected {digits} hexadecimal digits, two spaces and a path")
+            raise RecordError(
+                f"found a line of {len(line):,} characters; expected {digits} hexadecimal digits, two spaces and a path"
+            )
         return text, ""
     if not path:
         raise RecordError("found nothing; expected a path", field="path")
@@ -151,7 +153,8 @@ def _unescape(path: str) -> str:
             return _ESCAPED[found[1]]
         except KeyError:
             raise RecordError(
-                f"found the escape {shorten(found[0])} in {shorten(path)}; expected \\n, \\r or \\\\", field="path"
+                f"found the escape {found[0]!r} at position {found.start() + 1:,}; expected \\n, \\r or \\\\",
+                field="path",
             ) from None
 
     return _ESCAPE.sub(replace, path)
