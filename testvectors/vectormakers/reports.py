@@ -143,7 +143,13 @@ def _exact_and_conflict() -> list[dict[str, Any]]:
             [
                 _row(1, "absent", "none", []),
                 _row(2, "one-bit-off", "none", []),
-                _row(3, "other-algorithm", "none", []),
+                _row(
+                    3,
+                    "other-algorithm",
+                    "none",
+                    [],
+                    notes=["nothing of this query could be compared: it has sha256; the list offers md5, sha1"],
+                ),
                 _row(4, "no-hashes", "none", []),
             ],
         ),
@@ -152,7 +158,15 @@ def _exact_and_conflict() -> list[dict[str, Any]]:
             "a list without entries",
             [],
             [_query("q", md5=md5, pdq=_hex("pdq", "1"))],
-            [_row(1, "q", "none", [])],
+            [
+                _row(
+                    1,
+                    "q",
+                    "none",
+                    [],
+                    notes=["nothing of this query could be compared: it has md5, pdq; the list offers no hashes"],
+                )
+            ],
         ),
     ]
 
@@ -276,7 +290,7 @@ def _quality() -> list[dict[str, Any]]:
         return _query(name, pdq=pdq, quality={"pdq": quality})
 
     low = "pdq was not matched: its quality is 49, under 50"
-    entry_low = "pdq of entry a-2 of UNIT-A was not matched: its quality is 49, under 50"
+    entry_low = "pdq of entry a-2 of UNIT-A was not matched: its quality is under 50"
     return [
         _vector(
             "low-quality-query",
