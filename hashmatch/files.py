@@ -17,7 +17,10 @@ __all__ = ["create_private", "replace_file", "storage_error", "sync_folder", "te
 
 def storage_error(path: str | os.PathLike[str], error: OSError, state: str = "the former state stands") -> StorageError:
     """The typed error for an `OSError` met while writing ``path``."""
-    return StorageError(f"{os.fspath(path)}: cannot be written: {error.strerror or error}; {state}")
+    reason = error.strerror or str(error)
+    if error.errno == errno.ENOENT:
+        reason = f"the folder {Path(path).parent} does not exist"
+    return StorageError(f"{os.fspath(path)}: cannot be written: {reason}; {state}")
 
 
 def temporary_beside(target: Path) -> Path:
