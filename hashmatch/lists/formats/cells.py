@@ -57,7 +57,7 @@ _DECIMALS = re.compile(r"[\s,]+")
 _MAX_INT = (1 << 63) - 1
 
 #: What may be (a piece of) a hash: in hexadecimal, in base64, as decimals.
-_HASH_LIKE = re.compile(r"[0-9A-Fa-f]{8}|[0-9A-Za-z+/]{24}|(?:\d{1,3}[\s,]+){4}")
+_HASH_LIKE = re.compile(r"[0-9A-Fa-f]{8}|[0-9A-Za-z+/]{12}|(?:\d{1,3}[\s,]+){4}")
 _SHOWN = 40
 
 #: Algorithm -> (bytes of the hash, characters of its base64 form), where lists write it in base64.

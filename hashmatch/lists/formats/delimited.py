@@ -220,5 +220,6 @@ def fit(cells: list[str], width: int) -> list[str]:
         raise RecordError(f"found {len(cells)} columns; expected {width}, as the header has")
     for number, cell in enumerate(cells[width:], width + 1):
         if cell.strip():
-            raise RecordError(f"found {shown(cell)} in column {number}; expected {width} columns, as the header has")
+            # Not what it holds: behind a stray delimiter, that is the rest of a hash.
+            raise RecordError(f"found a cell in column {number} too; expected {width} columns, as the header has")
     return cells[:width]
