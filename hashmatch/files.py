@@ -12,7 +12,7 @@ from typing import IO
 
 from hashmatch.errors import StorageError
 
-__all__ = ["create_private", "replace_file", "storage_error", "sync_folder", "temporary_beside"]
+__all__ = ["create_private", "path_as_text", "replace_file", "storage_error", "sync_folder", "temporary_beside"]
 
 
 def storage_error(path: str | os.PathLike[str], error: OSError, state: str = "the former state stands") -> StorageError:
@@ -26,6 +26,14 @@ def storage_error(path: str | os.PathLike[str], error: OSError, state: str = "th
 def temporary_beside(target: Path) -> Path:
     """A new name beside ``target``, from where a rename to it is one step; short, as names have a limit."""
     return target.with_name(f".hashmatch-{secrets.token_hex(8)}.tmp")
+
+
+def path_as_text(path: str | os.PathLike[str]) -> str:
+    """A path as text that UTF-8 can hold: bytes of it that are not UTF-8 are written as backslash, x and two digits."""
+    try:
+        return os.fsencode(path).decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # half a character that no file system gave
+        return os.fspath(path).encode("utf-8", "backslashreplace").decode()
 
 
 def create_private(path: Path) -> IO[bytes]:

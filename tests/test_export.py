@@ -24,6 +24,7 @@ ENTRIES = [
         metadata={"id": "not the id", "Series": "ö\n\u2028", "n": [1, {"x": None}], "list_source": "x"},
     ),
     Entry.make("b", {"sha1": bytes(20)}),
+    Entry.make("b\rb", {"sha1": bytes(20)}),
     Entry.make("c", {"phash": b"\xff" * 8}, category=("", "x"), metadata={"source": "camera"}),
 ]  # fmt: skip
 
@@ -53,8 +54,8 @@ def test_no_hash_unless_asked(path: Path, capsys: pytest.CaptureFixture[str], fo
         for value in entry.hashes.values():
             assert value.hex() not in out
     if form == "csv":
-        rows = list(csv.DictReader(io.StringIO(out)))
-        assert [row["id"] for row in rows] == ["a,\"b\" = 1", "b", "c"]  # fmt: skip
+        rows = list(csv.DictReader(io.StringIO(out, newline="")))
+        assert [row["id"] for row in rows] == ["a,\"b\" = 1", "b", "b\rb", "c"]  # fmt: skip
         assert json.loads(rows[0]["list_metadata"])["Series"] == "ö\n\u2028"
     else:
         assert json.loads(out.split("\n")[1])["algorithms"] == ["sha1"]

@@ -11,6 +11,7 @@ import click
 
 from hashmatch.cli.console import algorithm_list, echo_lines, output_stream, progress_bar, quiet_option, utf8_streams
 from hashmatch.cli.imaging_options import imaging_options, make_limits
+from hashmatch.files import path_as_text
 from hashmatch.record import HashRecord
 
 
@@ -73,8 +74,7 @@ def command(
 
 
 def _row(record: HashRecord) -> dict[str, Any]:
-    name = record.name.encode("utf-8", "backslashreplace").decode()
-    row: dict[str, Any] = {"id": name, "status": record.status}
+    row: dict[str, Any] = {"id": path_as_text(record.name), "status": record.status}
     if record.reason:
         row["reason"] = record.reason
     if record.size is not None:

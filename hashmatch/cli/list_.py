@@ -122,8 +122,11 @@ def export(path: Path, out: str | None, form: str, include_hashes: bool) -> None
             return
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(CSV_COLUMNS)
+        # The writer does not see that a lone carriage return needs quotes where lines end with a line feed.
+        quoting = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_ALL)
         for stored in known.entries():
-            writer.writerow(entry_as_cells(stored, hashes=include_hashes))
+            cells = entry_as_cells(stored, hashes=include_hashes)
+            (quoting if any("\r" in cell for cell in cells) else writer).writerow(cells)
 
 
 @command.command()

@@ -25,7 +25,9 @@ _BATCH = 256
 @algorithms_option
 @imaging_options
 @click.option("-j", "--workers", metavar="N", type=click.IntRange(0), help="Worker processes; default: one per core.")
-@click.option("--timeout", metavar="SECONDS", type=float, default=60.0, show_default=True, help="Limit for decoding one file.")
+@click.option(
+    "--timeout", metavar="SECONDS", type=float, default=60.0, show_default=True, help="Limit for decoding a file."
+)
 @click.option("--format", "form", type=click.Choice(["jsonl", "csv"]), help="Form of the results.")
 @click.option("-o", "--out", metavar="FILE", help="Write the results to FILE: one row for every file that was found.")
 @click.option("--include-hashes", is_flag=True, help="Add each image's own hashes to the JSON rows.")

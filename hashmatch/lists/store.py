@@ -27,6 +27,7 @@ from hashmatch.errors import (
     UsageError,
     shorten,
 )
+from hashmatch.files import path_as_text
 from hashmatch.lists import schema
 from hashmatch.lists.entry import MEDIA_NAMES, MEDIA_TYPES, Entry, content_digest, unpack_hashes
 from hashmatch.lists.formats import open_entries
@@ -301,7 +302,7 @@ class HashList:
         source = _source_name(source)
         reading = open_entries(os.fspath(path), from_format, limits=limits or Limits(), progress=progress)
         with contextlib.closing(reading):
-            summary = ImportSummary(source=source, format=reading.format.name, name=_as_text(path))
+            summary = ImportSummary(source=source, format=reading.format.name, name=path_as_text(path))
             with self._writing() as connection:
                 importer = _Importer(connection, summary, skip_invalid=skip_invalid)
                 importer.run(reading)
@@ -609,11 +610,6 @@ def _without_garbage_collection() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
-
-
-def _as_text(path: str | os.PathLike[str]) -> str:
-    """A path as text that UTF-8 can hold: bytes of the name that are none are escaped."""
-    return os.fspath(path).encode("utf-8", "backslashreplace").decode()
 
 
 class _Importer:
