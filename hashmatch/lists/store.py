@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import hashlib
 import json
 import os
 import sqlite3
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import chain, islice
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Self
@@ -29,9 +27,11 @@ from hashmatch.errors import (
 )
 from hashmatch.files import path_as_text
 from hashmatch.lists import schema
-from hashmatch.lists.entry import MEDIA_NAMES, MEDIA_TYPES, Entry, content_digest, unpack_hashes
+from hashmatch.lists.entry import MEDIA_NAMES, Entry, unpack_hashes
 from hashmatch.lists.formats import open_entries
 from hashmatch.lists.formats.source import Limits
+from hashmatch.lists.importer import Importer, ImportSummary, checked
+from hashmatch.lists.names import references, source_name
 from hashmatch.lists.snapshot import SnapshotDigest
 from hashmatch.lists.verify import ENTRIES_OF_SOURCE, verify_rows
 
@@ -40,63 +40,6 @@ __all__ = ["HashList", "ImportSummary", "ListInfo", "StoredEntry"]
 Progress = Callable[[int, int | None], None]
 
 _BATCH = 1000
-#: Rows of one INSERT. Locks are taken once a statement: fifty rows make inserting a quarter faster than one. Their 450
-#: parameters stay below the 999 that every SQLite allows.
-_ROWS_AT_ONCE = 50
-# An entry that is there already is replaced if is_news() says so; see _Importer. It is given all that it decides by.
-_ROW = "(?, ?, ?, ?, ?, ?, ?, ?, ?)"
-_INSERT = """
-INSERT INTO entry (source, ref, category, media_type, size, metadata, hashes, content, import)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (source, ref) DO UPDATE SET
-    category = excluded.category, media_type = excluded.media_type, size = excluded.size,
-    metadata = excluded.metadata, hashes = excluded.hashes, content = excluded.content, import = excluded.import
-WHERE is_news(
-    entry.id, entry.content IS excluded.content, entry.import = excluded.import, excluded.ref, excluded.content
-)
-"""
-_INSERT_MANY = _INSERT.replace(_ROW, ", ".join([_ROW] * _ROWS_AT_ONCE))
-#: Skipped records whose message a summary keeps.
-_KEPT_MESSAGES = 100
-
-
-@dataclass
-class ImportSummary:
-    """What an import did. Counts are entries, except where another unit is said.
-
-    Attributes:
-        source, format, name: whose list, in which format, read from which path as given.
-        bytes, sha256: size and lower-case hex SHA-256 of the input.
-        records: records read, malformed ones included.
-        added, replaced, unchanged: by comparison with what the list held.
-        retracted: left out because their source has withdrawn them.
-        hashless: left out because they hold no hash (after digests of the empty file were dropped).
-        empty_digests: digests of the empty file that were dropped.
-        invalid: malformed records that were skipped.
-        problems: messages of the first 100 skipped records.
-        snapshot: hex snapshot id of the list after the import.
-    """
-
-    source: str
-    format: str
-    name: str
-    bytes: int = 0
-    sha256: str = ""
-    records: int = 0
-    added: int = 0
-    replaced: int = 0
-    unchanged: int = 0
-    retracted: int = 0
-    hashless: int = 0
-    empty_digests: int = 0
-    invalid: int = 0
-    problems: list[str] = field(default_factory=list)
-    snapshot: str = ""
-
-    def counts(self) -> dict[str, int]:
-        """The counts alone, by name."""
-        keys = ("records", "added", "replaced", "unchanged", "retracted", "hashless", "empty_digests", "invalid")
-        return {key: getattr(self, key) for key in keys}
 
 
 @dataclass
@@ -299,12 +242,12 @@ class HashList:
             InputError: missing, unknown, ambiguous or malformed input; `RecordError` says where.
             ListBusyError, StorageError, ListDamagedError: the list could not be changed.
         """
-        source = _source_name(source)
+        source = source_name(source)
         reading = open_entries(os.fspath(path), from_format, limits=limits or Limits(), progress=progress)
         with contextlib.closing(reading):
             summary = ImportSummary(source=source, format=reading.format.name, name=path_as_text(path))
             with self._writing() as connection:
-                importer = _Importer(connection, summary, skip_invalid=skip_invalid)
+                importer = Importer(connection, summary, skip_invalid=skip_invalid)
                 importer.run(reading)
                 reading.input.finish()
                 summary.bytes, summary.sha256 = reading.input.bytes_read, reading.input.sha256
@@ -320,15 +263,15 @@ class HashList:
             RecordError: a malformed or conflicting entry.
             ListBusyError, StorageError, ListDamagedError: the list could not be changed.
         """
-        source = _source_name(source)
+        source = source_name(source)
         summary = ImportSummary(source=source, format="program", name=name, sha256=hashlib.sha256(b"").hexdigest())
         with self._writing() as connection:
-            importer = _Importer(connection, summary, skip_invalid=skip_invalid)
-            importer.run(_checked(entries))
+            importer = Importer(connection, summary, skip_invalid=skip_invalid)
+            importer.run(checked(entries))
             self._finish(importer, summary)
         return summary
 
-    def _finish(self, importer: _Importer, summary: ImportSummary) -> None:
+    def _finish(self, importer: Importer, summary: ImportSummary) -> None:
         summary.snapshot = self._refresh()
         importer.record_history()
 
@@ -357,7 +300,7 @@ class HashList:
         unseen = []
         with self._writing() as connection:
             number = self._source_number(source)
-            for ref in _references(refs):
+            for ref in references(refs):
                 row = connection.execute(
                     "SELECT content FROM entry WHERE source = ? AND ref = ?", (number, ref)
                 ).fetchone()
@@ -391,7 +334,7 @@ class HashList:
             number = self._source_number(source)
             removed = sum(
                 connection.execute("DELETE FROM retraction WHERE source = ? AND ref = ?", (number, ref)).rowcount
-                for ref in _references(refs)
+                for ref in references(refs)
             )
             self._refresh()
         return removed
@@ -524,51 +467,6 @@ class HashList:
         }
 
 
-def _source_name(text: str) -> str:
-    """The name of a source as it is kept, in Unicode's composed form.
-
-    Raises:
-        UsageError: empty, with white space around it, or with characters that do not show. Two names that look alike
-            would be two sources, and a retraction from one would not reach the other.
-    """
-    if not text or text != text.strip() or not text.isprintable():
-        raise UsageError(f"source {shorten(text)}; expected a name, without blanks around it or control characters")
-    return unicodedata.normalize("NFC", text)
-
-
-def _references(refs: Iterable[str]) -> Iterator[str]:
-    """``refs``, each one that an entry can have.
-
-    Raises:
-        UsageError: a single text where several references are due, or a text that no entry can have as reference.
-    """
-    if isinstance(refs, str):
-        raise UsageError(f"references are {shorten(refs)}; expected a sequence of references, not one text")
-    for ref in refs:
-        if not isinstance(ref, str) or not ref or "\0" in ref or not _encodable(ref):
-            raise UsageError(f"reference {shorten(ref)}; expected text that is not empty and holds no NUL")
-        yield ref
-
-
-def _encodable(text: str) -> bool:
-    # A lone surrogate stands for a byte that is not UTF-8; SQLite keeps text in UTF-8.
-    return not any("\ud800" <= c <= "\udfff" for c in text)
-
-
-def _checked(entries: Iterable[Entry | RecordError]) -> Iterator[Entry | RecordError]:
-    """Entries that a program made, each with what a reader would have refused as an error in its place."""
-    for number, entry in enumerate(entries, 1):
-        if isinstance(entry, Entry):
-            texts = (entry.ref, entry.metadata, *(entry.category or ()))
-            if not all(isinstance(t, str) and "\0" not in t and _encodable(t) for t in texts):
-                yield RecordError("found text with NUL or half a character; expected plain text", record=number)
-                continue
-            if entry.size is not None and not 0 <= entry.size < 1 << 63:
-                yield RecordError(f"found the size {shorten(entry.size)}; expected 0 to 2**63 - 1", record=number)
-                continue
-        yield entry
-
-
 def _check_replaceable(path: Path) -> None:
     """Refuse to replace a file that is no compiled list: a slip of the hand must not cost the list of record."""
     other = schema.is_sqlite(path) and path.stat().st_size > 0
@@ -598,149 +496,3 @@ def discard_cache(path: Path) -> None:
             ours = file.read(4) == b"\x89HMX"
         if ours:
             cache.unlink()
-
-
-@contextlib.contextmanager
-def _without_garbage_collection() -> Iterator[None]:
-    """Millions of tuples come and go and none of them is part of a cycle: looking for cycles takes 8% of an import."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
-class _Importer:
-    """One import inside a transaction: entries in, rows out, counts kept."""
-
-    def __init__(self, connection: sqlite3.Connection, summary: ImportSummary, *, skip_invalid: bool) -> None:
-        self._connection = connection
-        self._summary = summary
-        self._skip_invalid = skip_invalid
-        query = connection.execute
-        query("INSERT INTO source (name) VALUES (?) ON CONFLICT DO NOTHING", (summary.source,))
-        (self._source,) = query("SELECT id FROM source WHERE name = ?", (summary.source,)).fetchone()
-        (self._import,) = query("SELECT coalesce(max(id), 0) + 1 FROM import").fetchone()
-        self._withdrawn = {ref for (ref,) in query("SELECT ref FROM retraction WHERE source = ?", (self._source,))}
-        self._contradictions: list[tuple[str, bytes]] = []
-        (last,) = query("SELECT coalesce(max(id), 0) FROM entry").fetchone()
-        self._confirmed = bytearray((last >> 3) + 1)
-        self._categories = {(s, c): i for i, s, c in query("SELECT id, scheme, code FROM category")}
-
-    def run(self, items: Iterable[Entry | RecordError]) -> None:
-        """Insert all items and count what became of them."""
-        query, summary = self._connection.execute, self._summary
-        self._connection.create_function("is_news", 5, self._is_news)
-        (before,) = query("SELECT count(*) FROM entry").fetchone()
-        with _without_garbage_collection():
-            self._insert(items)
-        (after,) = query("SELECT count(*) FROM entry").fetchone()
-        summary.added = after - before
-        summary.replaced -= summary.added
-        kept = summary.records - summary.invalid - summary.retracted - summary.hashless
-        summary.unchanged = kept - summary.added - summary.replaced
-
-    def _insert(self, items: Iterable[Entry | RecordError]) -> None:
-        summary = self._summary
-        iterator = iter(items)
-        fatal: RecordError | None = None
-        while fatal is None:
-            batch: list[Entry | RecordError] = []
-            try:
-                batch.extend(islice(iterator, _BATCH))
-            except RecordError as error:
-                fatal = error  # what came before it in this batch is in the list, and is dealt with first
-            if not batch:
-                break
-            rows, ordinals = self._rows(batch)
-            changes = self._connection.total_changes
-            whole = len(rows) - len(rows) % _ROWS_AT_ONCE
-            for at in range(0, whole, _ROWS_AT_ONCE):
-                self._connection.execute(_INSERT_MANY, tuple(chain.from_iterable(rows[at : at + _ROWS_AT_ONCE])))
-            self._connection.executemany(_INSERT, rows[whole:])
-            summary.replaced += self._connection.total_changes - changes
-            for ref, content in self._contradictions:
-                ordinal = next(o for o, row in zip(ordinals, rows, strict=True) if (row[1], row[7]) == (ref, content))
-                reason = f"reference {shorten(ref)} stands in an earlier record of this input with other content"
-                expected = "expected one record for each reference"
-                self._invalid(RecordError(f"{reason}; {expected}", path=summary.name, record=ordinal))
-            self._contradictions.clear()
-        if fatal is not None:
-            raise fatal
-
-    def _is_news(self, number: int, same: int, of_this_import: int, ref: str, content: bytes) -> int:
-        """Whether a record replaces the entry of its key. SQLite calls it for every record whose key is there.
-
-        One reference with two contents in one input cannot both be true: the first stands, the second is noted. The
-        first may have been equal to what the list held; such entries keep the number of an older import, so they are
-        remembered here, a bit each.
-        """
-        byte, bit = number >> 3, 1 << (number & 7)
-        if same:
-            if byte < len(self._confirmed):
-                self._confirmed[byte] |= bit
-            return 0
-        if of_this_import or (byte < len(self._confirmed) and self._confirmed[byte] & bit):
-            self._contradictions.append((ref, content))
-            return 0
-        return 1
-
-    def _rows(self, batch: Sequence[Entry | RecordError]) -> tuple[list[tuple[Any, ...]], list[int]]:
-        """(rows of the table, ordinal of the record that each comes from)."""
-        rows: list[tuple[Any, ...]] = []
-        ordinals: list[int] = []
-        summary = self._summary
-        source, number, owner, withdrawn = self._source, self._import, summary.source, self._withdrawn
-        for ordinal, item in enumerate(batch, summary.records + 1):
-            if isinstance(item, RecordError):
-                self._invalid(item)
-                continue
-            ref, pair, media_type, size, metadata, packed, dropped = item
-            if dropped:
-                summary.empty_digests += dropped
-            if len(packed) <= 4:
-                summary.hashless += 1
-                continue
-            if not ref:
-                ref = item.derived_ref()
-            if withdrawn and ref in withdrawn:
-                summary.retracted += 1
-                continue
-            content = content_digest(owner, ref, pair, media_type, size, metadata, packed)
-            category = None if pair is None else self._categories.get(pair) or self._category(pair)
-            media = MEDIA_TYPES[media_type] if media_type else 0
-            rows.append((source, ref, category, media, size, metadata or None, packed, content, number))
-            ordinals.append(ordinal)
-        summary.records += len(batch)
-        return rows, ordinals
-
-    def _invalid(self, error: RecordError) -> None:
-        if not self._skip_invalid:
-            raise error
-        self._summary.invalid += 1
-        if len(self._summary.problems) < _KEPT_MESSAGES:
-            self._summary.problems.append(str(error))
-
-    def _category(self, pair: tuple[str, str]) -> int:
-        cursor = self._connection.execute("INSERT INTO category (scheme, code) VALUES (?, ?)", pair)
-        self._categories[pair] = number = int(cursor.lastrowid or 0)
-        return number
-
-    def record_history(self) -> None:
-        summary = self._summary
-        self._connection.execute(
-            "INSERT INTO import VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                self._import,
-                schema.utc_now(),
-                self._source,
-                summary.format,
-                summary.name,
-                summary.bytes,
-                bytes.fromhex(summary.sha256),
-                json.dumps(summary.counts()),
-                bytes.fromhex(summary.snapshot),
-            ),
-        )
