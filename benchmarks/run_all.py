@@ -1,6 +1,6 @@
 """Run every benchmark, one after the other, and write RESULTS.md from what they print.
 
-    python benchmarks/run_all.py [--quick] [--keep FOLDER]
+    python benchmarks/run_all.py [--quick] [--keep FOLDER] [--only SCRIPT]
 
 Nothing in RESULTS.md is typed by hand; what is said about the figures stands in README.md beside it.
 """
@@ -27,16 +27,30 @@ SCRIPTS: tuple[tuple[str, list[str], list[str]], ...] = (
 )
 
 
+def write_results(sections: list[str]) -> None:
+    """Write RESULTS.md; sections that were not run again stay as they are."""
+    path = HERE / "RESULTS.md"
+    former = path.read_text(encoding="utf-8").split("\n## ")[1:] if path.exists() else []
+    kept = {f"## {text}".splitlines()[0]: f"## {text}".rstrip() for text in former}
+    kept |= {text.splitlines()[0]: text.rstrip() for text in sections}
+    when = datetime.now(UTC).strftime("%Y-%m-%d")
+    head = f"# Results\n\nWritten by `benchmarks/run_all.py`, last on {when}; not edited by hand.\n\n"
+    path.write_text(head + "\n\n".join(kept.values()) + "\n", encoding="utf-8")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="small sizes; RESULTS.md is not written")
     parser.add_argument("--keep", type=Path, help="folder for generated lists, reused by the next run")
+    parser.add_argument("--only", metavar="SCRIPT", help="run this one and replace its section of RESULTS.md")
     options = parser.parse_args()
     failed = []
     sections = []
     with tempfile.TemporaryDirectory() as temporary:
         keep = str(options.keep or Path(temporary) / "lists")
         for script, arguments, quick in SCRIPTS:
+            if options.only not in (None, script):
+                continue
             chosen = [a.replace("{keep}", keep) for a in (quick if options.quick else arguments)]
             print(f"== {script} {' '.join(chosen)}", flush=True)
             done = subprocess.run(
@@ -51,9 +65,7 @@ def main() -> int:
             if done.returncode:
                 failed.append(script)
     if not options.quick:
-        when = datetime.now(UTC).strftime("%Y-%m-%d")
-        head = f"# Results\n\nWritten by `benchmarks/run_all.py` on {when}; not edited by hand.\n\n"
-        (HERE / "RESULTS.md").write_text(head + "\n".join(sections), encoding="utf-8")
+        write_results(sections)
     print(f"missed or failed: {', '.join(failed)}" if failed else "every bar reached")
     return 1 if failed else 0
 
