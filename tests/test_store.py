@@ -505,6 +505,14 @@ class TestOtherProcesses:
         assert known.import_entries([entry("b")], "S").added == 1
         thread.join()
 
+    @pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+    def test_an_iterator_may_outlive_its_list(self, known: HashList) -> None:
+        known.import_entries([entry("a"), entry("b")], "S")
+        with HashList.open(known.path) as reader:
+            entries = reader.entries()
+            next(entries)
+        entries.close()  # type: ignore[attr-defined]
+
     def test_an_export_is_of_one_moment(self, known: HashList, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(schema, "PATIENT_SECONDS", 0.2)
         known.import_entries([entry("a")], "A")

@@ -23,6 +23,7 @@ __all__ = [
     "Entry",
     "canonical_json",
     "content_digest",
+    "content_head",
     "pack_hashes",
     "unpack_hashes",
 ]
@@ -191,10 +192,14 @@ def content_digest(
     No part holds a NUL but the hashes, which come last and state their own layout: two entries cannot share an
     encoding.
     """
+    head = content_head(category, media_type, size)
+    return hashlib.sha256(f"{source}\0{ref}{head}{metadata}\0".encode() + packed).digest()
+
+
+def content_head(category: tuple[str, str] | None, media_type: str, size: int | None) -> str:
+    """What stands between reference and metadata in the text that `content_digest` hashes."""
     scheme, code = category or ("", "")
-    length = "" if size is None else size
-    text = f"{source}\0{ref}\0{scheme}\0{code}\0{media_type}\0{length}\0{metadata}\0"
-    return hashlib.sha256(text.encode() + packed).digest()
+    return f"\0{scheme}\0{code}\0{media_type}\0{'' if size is None else size}\0"
 
 
 def canonical_json(value: object) -> str:

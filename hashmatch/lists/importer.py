@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import hashlib
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import islice
 from typing import Any
 
 from hashmatch.errors import RecordError, shorten
 from hashmatch.lists import schema
-from hashmatch.lists.entry import MEDIA_TYPES, Entry, content_digest
+from hashmatch.lists.entry import MEDIA_TYPES, Entry, content_head
 from hashmatch.lists.names import encodable
 
 __all__ = ["ImportSummary", "Importer", "checked"]
 
 _BATCH = 1000
+#: Values that are bound for a row.
+_WIDTH = 7
+#: Heads of entries that are kept.
+_HEADS = 10_000
 #: Rows of one INSERT. Locks are taken once a statement: fifty rows make inserting a quarter faster than one. Their 350
 #: parameters stay below the 999 that every SQLite allows.
 _ROWS_AT_ONCE = 50
@@ -118,6 +123,7 @@ class Importer:
         (self._source,) = query("SELECT id FROM source WHERE name = ?", (summary.source,)).fetchone()
         (self._import,) = query("SELECT coalesce(max(id), 0) + 1 FROM import").fetchone()
         self._withdrawn = {ref for (ref,) in query("SELECT ref FROM retraction WHERE source = ?", (self._source,))}
+        self._heads: dict[tuple[Any, ...], tuple[str, int, int, int]] = {}
         row = _ROW.format(source=self._source, number=self._import)
         self._insert_one = _INSERT.format(rows=row)
         self._insert_many = _INSERT.format(rows=", ".join([row] * _ROWS_AT_ONCE))
@@ -151,21 +157,28 @@ class Importer:
                 fatal = error  # what came before it in this batch is in the list, and is dealt with first
             if not batch:
                 break
-            rows, ordinals = self._rows(batch)
+            values, ordinals = self._values(batch)
             changes = self._connection.total_changes
-            whole = len(rows) - len(rows) % _ROWS_AT_ONCE
-            for at in range(0, whole, _ROWS_AT_ONCE):
-                self._connection.execute(self._insert_many, tuple(chain.from_iterable(rows[at : at + _ROWS_AT_ONCE])))
-            self._connection.executemany(self._insert_one, rows[whole:])
+            at, step = 0, _ROWS_AT_ONCE * _WIDTH
+            while at + step <= len(values):
+                self._connection.execute(self._insert_many, values[at : at + step])
+                at += step
+            rest = iter(values[at:])
+            self._connection.executemany(self._insert_one, zip(*[rest] * _WIDTH, strict=True))
             summary.replaced += self._connection.total_changes - changes
             for ref, content in self._contradictions:
-                ordinal = next(o for o, row in zip(ordinals, rows, strict=True) if (row[0], row[6]) == (ref, content))
+                ordinal = self._ordinal_of(ref, content, values, ordinals)
                 reason = f"reference {shorten(ref)} stands in an earlier record of this input with other content"
                 expected = "expected one record for each reference"
                 self._invalid(RecordError(f"{reason}; {expected}", path=summary.name, record=ordinal))
             self._contradictions.clear()
         if fatal is not None:
             raise fatal
+
+    @staticmethod
+    def _ordinal_of(ref: str, content: bytes, values: list[Any], ordinals: list[int]) -> int:
+        keys = zip(values[::_WIDTH], values[_WIDTH - 1 :: _WIDTH], strict=True)
+        return next(ordinal for ordinal, key in zip(ordinals, keys, strict=True) if key == (ref, content))
 
     def _is_news(self, number: int, same: int, of_this_import: int, ref: str, content: bytes) -> int:
         """Whether a record replaces the entry of its key. SQLite calls it for every record whose key is there.
@@ -184,17 +197,17 @@ class Importer:
             return 0
         return 1
 
-    def _rows(self, batch: Sequence[Entry | RecordError]) -> tuple[list[tuple[Any, ...]], list[int]]:
-        """(rows of the table, ordinal of the record that each comes from)."""
-        rows: list[tuple[Any, ...]] = []
+    def _values(self, batch: Sequence[Entry | RecordError]) -> tuple[list[Any], list[int]]:
+        """(values of the rows, `_WIDTH` each, row after row; ordinal of the record that each row comes from)."""
+        values: list[Any] = []
         ordinals: list[int] = []
-        summary = self._summary
-        owner, withdrawn = summary.source, self._withdrawn
+        summary, heads, withdrawn, sha256 = self._summary, self._heads, self._withdrawn, hashlib.sha256
+        owner = summary.source + "\0"
         for ordinal, item in enumerate(batch, summary.records + 1):
             if isinstance(item, RecordError):
                 self._invalid(item)
                 continue
-            ref, pair, media_type, size, metadata, packed, dropped = item
+            ref, metadata, packed, dropped = item[0], item[4], item[5], item[6]
             if dropped:
                 summary.empty_digests += dropped
             if len(packed) <= 4:
@@ -205,14 +218,24 @@ class Importer:
             if withdrawn and ref in withdrawn:
                 summary.retracted += 1
                 continue
-            content = content_digest(owner, ref, pair, media_type, size, metadata, packed)
-            category = 0 if pair is None else self._categories.get(pair) or self._category(pair)
-            media = MEDIA_TYPES[media_type] if media_type else 0
-            length = -1 if size is None else size
-            rows.append((ref, category, media, length, metadata, bytearray(packed), bytearray(content)))
+            head, category, media, size = heads.get(item[1:4]) or self._head(item)
+            # This is content_digest, with the piece that most entries share made once.
+            content = sha256(f"{owner}{ref}{head}{metadata}\0".encode() + packed).digest()
+            values += (ref, category, media, size, metadata, bytearray(packed), bytearray(content))
             ordinals.append(ordinal)
         summary.records += len(batch)
-        return rows, ordinals
+        return values, ordinals
+
+    def _head(self, entry: Entry) -> tuple[str, int, int, int]:
+        """(content_head, number of the category, of the media type, size) of an entry, kept for the next like it."""
+        pair, media_type, size = entry.category, entry.media_type, entry.size
+        category = 0 if pair is None else self._categories.get(pair) or self._category(pair)
+        media = MEDIA_TYPES[media_type] if media_type else 0
+        made = content_head(pair, media_type, size), category, media, -1 if size is None else size
+        if len(self._heads) >= _HEADS:
+            self._heads.clear()  # sizes differ from file to file
+        self._heads[pair, media_type, size] = made
+        return made
 
     def _invalid(self, error: RecordError) -> None:
         if not self._skip_invalid:

@@ -416,8 +416,10 @@ class HashList:
         try:
             yield
         finally:
-            if not inside and self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+            # An iterator that was given up may end after the list was closed.
+            with contextlib.suppress(sqlite3.ProgrammingError):
+                if not inside and self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
 
     def _refresh(self) -> str:
         """Compute the snapshot id of the content as it is now, and store it."""
