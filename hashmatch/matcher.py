@@ -195,7 +195,8 @@ class Matcher:
         """See `open`; ``compiled`` and ``allow`` are open compiled lists, closed with the matcher."""
         if not isinstance(min_quality, int) or not 0 <= min_quality <= 101:
             raise UsageError(
-                f"min_quality is {min_quality!r}; expected a whole number from 0 (match all) to 101 (none)"
+                f"min_quality is {min_quality!r}; "
+                "expected a whole number from 0 (match all) to 101 (none that states a quality)"
             )
         self.compiled = compiled
         self.path = compiled.path

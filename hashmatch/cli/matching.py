@@ -149,7 +149,7 @@ def run_matching(
     started = datetime.now(UTC)
     utf8_streams()
     # Millions of small objects live for one batch and hardly any is part of a cycle: with the default of 700 the
-    # collector takes a fifth of the time of a large job.
+    # collector looks through all of them again and again.
     gc.set_threshold(100_000, 20, 20)
     summary = Summary()
     listed: dict[bool, list[MatchResult]] = {True: [], False: []}

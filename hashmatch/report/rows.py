@@ -99,7 +99,7 @@ def json_line(result: MatchResult, input_number: int, record_number: int, *, has
 
 
 def _common_line(result: MatchResult, input_number: int, record_number: int) -> str:
-    """What `_encode(result_as_dict(...))` gives for the most common result, five times faster; "" for any other.
+    """What `_encode(result_as_dict(...))` gives for the most common result, without the encoder; "" for any other.
 
     A batch job writes millions of rows for queries that were read from a list and matched nothing.
     """
