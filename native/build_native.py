@@ -1,0 +1,117 @@
+"""Builds hashmatch._native: each instruction set with flags of its own, and never at the price of the installation.
+
+``HASHMATCH_BUILD_NATIVE=1`` makes a failure fatal, ``0`` leaves the extension out; otherwise it is built where a compiler
+is there. pyproject.toml names this class; setuptools calls it.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import struct
+import sys
+from pathlib import Path
+from typing import Any
+
+from setuptools import Extension
+from setuptools.command.build_ext import build_ext
+
+HERE = Path(__file__).parent
+
+_GNU_AVX2 = ["-mavx2", "-mfma", "-mpopcnt", "-mbmi", "-mbmi2", "-mlzcnt"]
+_GNU_AVX512 = [
+    *_GNU_AVX2,
+    *(f"-mavx512{part}" for part in ("f", "bw", "dq", "vl", "vbmi2", "bitalg", "vpopcntdq", "vnni")),
+    "-mprefer-vector-width=512",
+]
+_GNU = ["-std=c11", "-O3", "-fno-math-errno", "-ffp-contract=off", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror=implicit-function-declaration"]
+_MSVC = ["/std:c11", "/O2", "/fp:precise"]
+
+#: Source -> flags of its own, by family of compiler. Everything else is compiled for the baseline.
+FLAGS = {
+    "gnu": {"kernels_avx2.c": _GNU_AVX2, "kernels_avx512.c": _GNU_AVX512},
+    "msvc": {"kernels_avx2.c": ["/arch:AVX2"], "kernels_avx512.c": ["/arch:AVX512"]},
+}
+_X86_64 = ("x86_64", "amd64")
+
+
+class BuildNative(build_ext):
+    """build_ext that compiles file by file and may leave the extension out."""
+
+    def build_extension(self, ext: Extension) -> None:
+        """Build ``ext``, or say in one line why it is left out."""
+        wish = os.environ.get("HASHMATCH_BUILD_NATIVE", "")
+        if wish not in ("", "0", "1"):
+            raise SystemExit(f"HASHMATCH_BUILD_NATIVE is {wish!r}; expected 1 (required), 0 (left out) or nothing")
+        if wish == "0":
+            _say("left out, as HASHMATCH_BUILD_NATIVE=0 asks")
+            return
+        if reason := _unsupported():
+            if wish == "1":
+                raise SystemExit(f"hashmatch native kernels: {reason}, and HASHMATCH_BUILD_NATIVE=1 requires them")
+            _say(f"left out: {reason}")
+            return
+        try:
+            self._compile(ext)
+        except Exception as error:
+            if wish == "1":
+                raise
+            what = " ".join(str(error).split()) or type(error).__name__
+            _say(f"left out, as they could not be compiled: {what}; HASHMATCH_BUILD_NATIVE=1 makes this an error")
+
+    def _compile(self, ext: Extension) -> None:
+        compiler: Any = self.compiler
+        family = "msvc" if compiler.compiler_type == "msvc" else "gnu"
+        common = _MSVC if family == "msvc" else _GNU
+        extra = os.environ.get("HASHMATCH_NATIVE_CFLAGS", "").split()
+        objects = []
+        for source in ext.sources:
+            own = FLAGS[family].get(Path(source).name, []) if platform.machine().lower() in _X86_64 else []
+            objects += compiler.compile(
+                [source],
+                output_dir=self.build_temp,
+                include_dirs=[*ext.include_dirs, str(HERE)],
+                debug=self.debug,
+                extra_postargs=[*common, *own, *extra],
+                depends=ext.depends,
+            )
+        compiler.link_shared_object(
+            objects,
+            self.get_ext_fullpath(ext.name),
+            libraries=[] if family == "msvc" else ["m"],
+            library_dirs=ext.library_dirs,
+            export_symbols=self.get_export_symbols(ext),
+            debug=self.debug,
+            build_temp=self.build_temp,
+            extra_postargs=os.environ.get("HASHMATCH_NATIVE_LDFLAGS", "").split(),
+            target_lang="c",
+        )
+
+    def copy_extensions_to_source(self) -> None:
+        """For an editable installation: an extension that was left out is not there to copy, and an old one must go."""
+        for ext in self.extensions:
+            built = Path(self.get_ext_fullpath(ext.name))
+            if self.inplace or built.exists():
+                continue
+            package = Path(self.get_finalized_command("build_py").get_package_dir("hashmatch"))
+            for stale in package.glob("_native.*"):
+                if stale.suffix in (".so", ".pyd"):
+                    stale.unlink()
+            return
+        super().copy_extensions_to_source()
+
+    def get_outputs(self) -> list[str]:
+        """Only what was built: an extension that was left out is in no list of installed files."""
+        return [path for path in super().get_outputs() if Path(path).exists()]
+
+
+def _unsupported() -> str:
+    if sys.implementation.name != "cpython":
+        return f"they are built for CPython and this is {sys.implementation.name}"
+    if sys.byteorder != "little" or struct.calcsize("P") != 8:
+        return "they need a 64-bit little-endian processor"
+    return ""
+
+
+def _say(what: str) -> None:
+    print(f"hashmatch native kernels: {what}", file=sys.stderr)

@@ -1,0 +1,90 @@
+/* From hits in any order to results ordered by (query, distance, row). */
+
+#include <string.h>
+
+#include "kernels.h"
+
+static uint32_t position_of(const hm_hit *hit) { return (uint32_t)hit->key; }
+
+/* offsets[q + 1] - offsets[q] = results of query q. HM_DAMAGED where `starts` leads outside the rows. */
+int hm_hits_count(const hm_hits *parts, size_t nparts, size_t nq, const uint32_t *starts, size_t codes, size_t rows,
+                  int64_t *offsets) {
+    memset(offsets, 0, (nq + 1) * sizeof *offsets);
+    for (size_t p = 0; p < nparts; p++) {
+        for (size_t i = 0; i < parts[p].count; i++) {
+            const hm_hit *hit = &parts[p].hits[i];
+            int64_t count = 1;
+            if (starts) {
+                uint32_t at = position_of(hit);
+                if (at >= codes || starts[at] > starts[at + 1] || starts[at + 1] > rows) return HM_DAMAGED;
+                count = (int64_t)starts[at + 1] - starts[at];
+            }
+            offsets[hit->query + 1] += count;
+        }
+    }
+    for (size_t q = 0; q < nq; q++) offsets[q + 1] += offsets[q];
+    return HM_OK;
+}
+
+static void insertion_sort(uint64_t *keys, size_t n) {
+    for (size_t i = 1; i < n; i++) {
+        uint64_t key = keys[i];
+        size_t at = i;
+        for (; at && keys[at - 1] > key; at--) keys[at] = keys[at - 1];
+        keys[at] = key;
+    }
+}
+
+/* Least significant digit first, 11 bits at a time, of the bits that differ at all. */
+static void radix_sort(uint64_t *keys, uint64_t *spare, size_t n) {
+    uint64_t any = 0, all = ~(uint64_t)0;
+    for (size_t i = 0; i < n; i++) {
+        any |= keys[i];
+        all &= keys[i];
+    }
+    uint64_t differs = any & ~all;
+    uint64_t *from = keys, *to = spare;
+    for (unsigned shift = 0; shift < 64 && differs >> shift; shift += 11) {
+        if (!(differs >> shift & 2047)) continue;
+        size_t count[2049] = {0};
+        for (size_t i = 0; i < n; i++) count[(from[i] >> shift & 2047) + 1]++;
+        for (size_t v = 0; v < 2048; v++) count[v + 1] += count[v];
+        for (size_t i = 0; i < n; i++) to[count[from[i] >> shift & 2047]++] = from[i];
+        uint64_t *swap = from;
+        from = to;
+        to = swap;
+    }
+    if (from != keys) memcpy(keys, from, n * sizeof *keys);
+}
+
+/* `offsets` as hm_hits_count made them; `cursor` int64[nq]; `keys` and `spare` uint64[offsets[nq]] are scratch. */
+void hm_hits_order(const hm_hits *parts, size_t nparts, size_t nq, const uint32_t *starts, const uint32_t *rows,
+                   const int64_t *offsets, int64_t *cursor, uint64_t *keys, uint64_t *spare, int64_t *out_rows,
+                   uint16_t *out_distances) {
+    memcpy(cursor, offsets, nq * sizeof *cursor);
+    for (size_t p = 0; p < nparts; p++) {
+        for (size_t i = 0; i < parts[p].count; i++) {
+            const hm_hit *hit = &parts[p].hits[i];
+            if (!starts) {
+                keys[cursor[hit->query]++] = hit->key;
+                continue;
+            }
+            uint64_t distance = hit->key >> 32 << 32;
+            uint32_t at = position_of(hit);
+            for (uint32_t k = starts[at]; k < starts[at + 1]; k++) keys[cursor[hit->query]++] = distance | rows[k];
+        }
+    }
+    for (size_t q = 0; q < nq; q++) {
+        size_t n = (size_t)(offsets[q + 1] - offsets[q]);
+        uint64_t *mine = keys + offsets[q];
+        if (n <= 48) {
+            insertion_sort(mine, n);
+        } else {
+            radix_sort(mine, spare + offsets[q], n);
+        }
+        for (size_t i = 0; i < n; i++) {
+            out_rows[offsets[q] + (int64_t)i] = (int64_t)(uint32_t)mine[i];
+            out_distances[offsets[q] + (int64_t)i] = (uint16_t)(mine[i] >> 32);
+        }
+    }
+}

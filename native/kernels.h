@@ -1,0 +1,217 @@
+/* What the kernels offer, to module.c and to each other. No Python here: pointers, lengths and plain structs.
+ *
+ * Every instruction set fills one `hm_kernels`; dispatch.c chooses between them. All of them give the same result. */
+#ifndef HASHMATCH_KERNELS_H
+#define HASHMATCH_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "the native kernels read little-endian words; build without them (HASHMATCH_BUILD_NATIVE=0)"
+#endif
+
+#if defined(__x86_64__) || defined(_M_X64)
+#define HM_X86_64 1
+#endif
+#if defined(__aarch64__) || defined(_M_ARM64)
+#define HM_AARCH64 1
+#endif
+
+#if defined(_MSC_VER) && !defined(__clang__)
+#define HM_INLINE static __forceinline
+#define HM_NOINLINE static __declspec(noinline)
+#define HM_RARE(x) (x)
+#define HM_OFTEN(x) (x)
+#else
+#define HM_INLINE static inline __attribute__((always_inline))
+#define HM_NOINLINE static __attribute__((noinline))
+#define HM_RARE(x) __builtin_expect(!!(x), 0)
+#define HM_OFTEN(x) __builtin_expect(!!(x), 1)
+#endif
+
+#if defined(_MSC_VER) && !defined(__clang__)
+#include <intrin.h>
+HM_INLINE unsigned HM_LOWEST_BIT(uint32_t x) {
+    unsigned long at;
+    _BitScanForward(&at, x);
+    return at;
+}
+#define HM_PREFETCH(p) ((void)(p))
+#else
+#define HM_LOWEST_BIT(x) ((unsigned)__builtin_ctz(x))
+#define HM_PREFETCH(p) __builtin_prefetch((p), 0, 3)
+#endif
+
+/* What a kernel returns. */
+enum {
+    HM_OK = 0,
+    HM_NO_MEMORY = -1,  /* a sink could not grow */
+    HM_DAMAGED = -2,    /* a table leads outside the codes */
+    HM_ABANDONED = -3,  /* the search would cost more than a flat scan; nothing was added to the sink */
+};
+
+/* --- exact Hamming search ------------------------------------------------------------------------------------------ */
+
+/* One pair within the radius. `key` orders by distance, then position: distance << 32 | position. */
+typedef struct {
+    uint64_t key;
+    uint32_t query;
+    uint32_t reserved;
+} hm_hit;
+
+/* Where hits go. Kernels call hm_reserve before they write; `grow` is module.c's, the only file that allocates. */
+typedef struct hm_sink {
+    hm_hit *hits;
+    size_t count, capacity;
+    int (*grow)(struct hm_sink *sink, size_t capacity);
+} hm_sink;
+
+HM_INLINE int hm_reserve(hm_sink *sink, size_t more) {
+    if (HM_OFTEN(sink->capacity - sink->count >= more)) return HM_OK;
+    return sink->grow(sink, sink->count + more);
+}
+
+HM_INLINE void hm_push(hm_sink *sink, uint32_t query, uint32_t position, uint32_t distance) {
+    hm_hit *hit = &sink->hits[sink->count++];
+    hit->key = (uint64_t)distance << 32 | position;
+    hit->query = query;
+    hit->reserved = 0;
+}
+
+#define HM_FLAT_BLOCK 512 /* codes that the flat scan turns into columns at a time: 16 KiB of 256-bit codes */
+
+/* Flat scan. `radii` has one radius a query; `ids` names the queries in the hits (NULL: 0, 1, 2 ...). `columns` is scratch
+ * of HM_FLAT_BLOCK codes, each padded to whole 64-bit words, 64-byte aligned. */
+typedef struct {
+    const uint8_t *codes;
+    size_t n, width; /* width in bytes */
+    const uint8_t *queries;
+    const uint32_t *ids;
+    size_t nq;
+    const uint16_t *radii;
+    uint64_t *columns;
+} hm_flat;
+
+/* --- the ring index: see hamming_ring.h for its layout and the proof */
+
+#define HM_CHUNK_VALUES 65536
+#define HM_RING_PADDING 64 /* readable bytes behind the last bucket */
+
+typedef struct {
+    const uint8_t *codes;
+    size_t n, width;
+    unsigned chunks;         /* width / 2: 4 or 16 */
+    const uint32_t *offsets; /* chunks x 65,537, in entries; offsets[c][v] is where bucket v of chunk c starts */
+    const uint8_t *buckets;  /* chunks x n x 8 bytes, and HM_RING_PADDING */
+} hm_ring;
+
+/* Thresholds of one search: see hamming_ring.h. A chunk with probe[c] < 0 is not probed. */
+typedef struct {
+    unsigned radius;
+    int probe[16], pair[16], triple[16];
+} hm_ring_limits;
+
+typedef struct {
+    const uint8_t *bucket;
+    uint32_t length;
+    uint8_t chunk, distance;
+} hm_probe;
+
+typedef struct {
+    const uint8_t *bucket;
+    uint32_t length, at, mask;
+    uint8_t chunk, distance;
+} hm_survivor;
+
+typedef struct {
+    const uint8_t *row; /* not aligned by itself; read with memcpy */
+    uint32_t value, query;
+    uint8_t chunk;
+} hm_candidate;
+
+#define HM_PROBES 2048
+#define HM_SURVIVORS 1024
+#define HM_CANDIDATES 256
+#define HM_TILE 512
+
+/* Scratch of one ring search; module.c allocates it. */
+typedef struct {
+    hm_probe probes[HM_PROBES];
+    hm_survivor survivors[HM_SURVIVORS];
+    hm_candidate candidates[HM_CANDIDATES + 32];
+    uint32_t tile_masks[HM_TILE + 32];
+    uint16_t tile_next[HM_TILE + 32];
+    uint32_t tile_query[HM_TILE + 32];
+    uint16_t tile_hits[HM_TILE + 64];
+} hm_ring_scratch;
+
+typedef struct {
+    const hm_ring *ring;
+    hm_ring_limits limits;
+    const uint8_t *queries;
+    size_t nq;
+    const uint16_t *masks;       /* all 16-bit values, by number of bits, then value */
+    const uint32_t *mask_counts; /* 17: how many have at most that many bits */
+    hm_ring_scratch *scratch;
+    uint64_t budget; /* work beyond which a search is abandoned, in candidates of the first fragment */
+} hm_ring_search;
+
+/* Queries sorted by the value of one chunk, for the search bucket by bucket: module.c allocates, hamming_ring.h fills. */
+typedef struct {
+    uint32_t *offsets; /* 65,537 and 16 more */
+    uint16_t *next;    /* nq and 32 more: the chunk behind the sorted one */
+    uint32_t *query;   /* nq and 32 more */
+} hm_sorted_queries;
+
+/* --- the table of one instruction set */
+
+typedef struct {
+    const char *name;
+    int (*flat)(const hm_flat *job, hm_sink *sink);
+    /* One query after the other, first to last (exclusive). fallback[i] is set to 1 for a query that was abandoned. */
+    int (*ring_by_query)(const hm_ring_search *job, size_t first, size_t last, uint8_t *fallback, hm_sink *sink);
+    /* All queries, bucket by bucket of one chunk. `spent` runs on from chunk to chunk. */
+    int (*ring_by_bucket)(const hm_ring_search *job, unsigned chunk, hm_sorted_queries *sorted, uint64_t *spent,
+                          hm_sink *sink);
+} hm_kernels;
+
+extern const hm_kernels hm_portable;
+#ifdef HM_X86_64
+extern const hm_kernels hm_avx2, hm_avx512;
+#endif
+#ifdef HM_AARCH64
+extern const hm_kernels hm_neon;
+#endif
+
+/* dispatch.c: the implementations of this build, fastest first, and whether this processor runs them. */
+typedef struct {
+    const hm_kernels *kernels;
+    int available;
+    const char *reason; /* why not, "" where it is */
+} hm_implementation;
+
+#define HM_MAX_IMPLEMENTATIONS 4
+size_t hm_implementations(hm_implementation *out);
+
+/* ring_build.c */
+void hm_ring_build(const uint8_t *codes, size_t n, size_t width, size_t first, size_t last, uint32_t *offsets,
+                   uint8_t *buckets, uint32_t *cursor);
+int hm_ring_check(const uint32_t *offsets, size_t chunks, size_t n);
+double hm_ring_skew(const uint32_t *offsets, size_t chunks, size_t n);
+void hm_ring_limits_of(unsigned chunks, unsigned radius, hm_ring_limits *out);
+void hm_ring_masks(uint16_t *masks, uint32_t *mask_counts);
+
+/* hits.c: hits to ordered results. `starts` and `rows` expand positions to rows (NULL: positions are the rows). */
+typedef struct {
+    const hm_hit *hits;
+    size_t count;
+} hm_hits;
+
+int hm_hits_count(const hm_hits *parts, size_t nparts, size_t nq, const uint32_t *starts, size_t codes, size_t rows,
+                  int64_t *offsets);
+void hm_hits_order(const hm_hits *parts, size_t nparts, size_t nq, const uint32_t *starts, const uint32_t *rows,
+                   const int64_t *offsets, int64_t *cursor, uint64_t *keys, uint64_t *spare, int64_t *out_rows,
+                   uint16_t *out_distances);
+
+#endif

@@ -1,0 +1,702 @@
+/* hashmatch._native: the only file that knows Python. It checks every buffer, allocates, releases the interpreter lock and
+ * calls a kernel. hashmatch/kernels/native.py is its only caller and turns what is raised here into hashmatch's errors.
+ *
+ * Only the stable ABI of Python 3.11 is used, and NumPy not at all: arrays arrive as buffers and leave as bytearrays. */
+
+#define PY_SSIZE_T_CLEAN
+#define Py_LIMITED_API 0x030B0000
+#include <Python.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels.h"
+#include "mapped.h"
+
+/* --- memory -------------------------------------------------------------------------------------------------------- */
+
+/* Aligned for whole vectors. The block's own address stands before it. */
+static void *vector_alloc(size_t bytes) {
+    uint8_t *raw = malloc(bytes + 128);
+    if (!raw) return NULL;
+    uint8_t *aligned = (uint8_t *)(((uintptr_t)raw + 64 + sizeof(void *)) & ~(uintptr_t)63);
+    memcpy(aligned - sizeof raw, &raw, sizeof raw);
+    return aligned;
+}
+
+static void vector_free(void *p) {
+    if (!p) return;
+    void *raw;
+    memcpy(&raw, (uint8_t *)p - sizeof raw, sizeof raw);
+    free(raw);
+}
+
+static int grow_sink(hm_sink *sink, size_t capacity) {
+    size_t wanted = sink->capacity < 1024 ? 1024 : sink->capacity + sink->capacity / 2;
+    if (wanted < capacity) wanted = capacity;
+    if (wanted > SIZE_MAX / sizeof(hm_hit)) return HM_NO_MEMORY;
+    hm_hit *hits = realloc(sink->hits, wanted * sizeof *hits);
+    if (!hits) return HM_NO_MEMORY;
+    sink->hits = hits;
+    sink->capacity = wanted;
+    return HM_OK;
+}
+
+static PyObject *damaged_error; /* _native.DamagedError: a table leads outside the codes */
+static PyObject *shrunk_error;  /* _native.ShrunkError: a mapped file is shorter than it was */
+
+/* Raises what `status` stands for; returns NULL. */
+static PyObject *raise_status(int status) {
+    if (status == HM_NO_MEMORY) return PyErr_NoMemory();
+    if (status == HM_DAMAGED) {
+        PyErr_SetString(damaged_error, "a table leads outside its section");
+    } else if (status == HM_SHRUNK) {
+        PyErr_SetString(shrunk_error, "a page of the mapped file is gone");
+    } else {
+        PyErr_Format(PyExc_SystemError, "kernel returned %d", status);
+    }
+    return NULL;
+}
+
+/* Work on memory that may be a mapped file runs under hm_guarded (mapped.h): a function of one pointer each. */
+typedef struct {
+    const hm_kernels *kernels;
+    const hm_flat *job;
+    hm_sink *sink;
+} flat_work;
+
+static int do_flat(void *context) {
+    flat_work *w = context;
+    return w->kernels->flat(w->job, w->sink);
+}
+
+typedef struct {
+    const hm_kernels *kernels;
+    const hm_ring_search *job;
+    size_t first, last;
+    uint8_t *fallback;
+    hm_sorted_queries *sorted;
+    hm_sink *sink;
+} ring_work;
+
+static int do_by_query(void *context) {
+    ring_work *w = context;
+    return w->kernels->ring_by_query(w->job, w->first, w->last, w->fallback, w->sink);
+}
+
+static int do_by_bucket(void *context) {
+    ring_work *w = context;
+    uint64_t spent = 0;
+    for (size_t c = w->first; c < w->last; c++) {
+        int status = w->kernels->ring_by_bucket(w->job, (unsigned)c, w->sorted, &spent, w->sink);
+        if (status != HM_OK) return status;
+    }
+    return HM_OK;
+}
+
+typedef struct {
+    const uint32_t *offsets;
+    size_t chunks, n;
+    double skew;
+} check_work;
+
+static int do_check(void *context) {
+    check_work *w = context;
+    int status = hm_ring_check(w->offsets, w->chunks, w->n);
+    if (status == HM_OK) w->skew = hm_ring_skew(w->offsets, w->chunks, w->n);
+    return status;
+}
+
+typedef struct {
+    const hm_hits *parts;
+    size_t nparts, nq, codes, rows_count;
+    const uint32_t *starts, *rows;
+    int64_t *offsets, *cursor, *out_rows;
+    uint64_t *keys, *spare;
+    uint16_t *out_distances;
+} order_work;
+
+static int do_count(void *context) {
+    order_work *w = context;
+    return hm_hits_count(w->parts, w->nparts, w->nq, w->starts, w->codes, w->rows_count, w->offsets);
+}
+
+static int do_order(void *context) {
+    order_work *w = context;
+    hm_hits_order(w->parts, w->nparts, w->nq, w->starts, w->rows, w->offsets, w->cursor, w->keys, w->spare, w->out_rows,
+                  w->out_distances);
+    return HM_OK;
+}
+
+/* --- implementations ----------------------------------------------------------------------------------------------- */
+
+static const hm_kernels *kernels_of(int number) {
+    hm_implementation all[HM_MAX_IMPLEMENTATIONS];
+    size_t n = hm_implementations(all);
+    if (number < 0 || (size_t)number >= n || !all[number].available) {
+        PyErr_Format(PyExc_ValueError, "no implementation %d on this machine", number);
+        return NULL;
+    }
+    return all[number].kernels;
+}
+
+static PyObject *implementations(PyObject *self, PyObject *none) {
+    (void)self, (void)none;
+    hm_implementation all[HM_MAX_IMPLEMENTATIONS];
+    size_t n = hm_implementations(all);
+    PyObject *result = PyList_New(0);
+    for (size_t i = 0; result && i < n; i++) {
+        PyObject *item = Py_BuildValue("(sOs)", all[i].kernels->name, all[i].available ? Py_True : Py_False, all[i].reason);
+        if (!item || PyList_Append(result, item) < 0) Py_CLEAR(result);
+        Py_XDECREF(item);
+    }
+    return result;
+}
+
+/* --- Hamming search ------------------------------------------------------------------------------------------------ */
+
+static uint16_t ring_masks[HM_CHUNK_VALUES];
+static uint32_t ring_mask_counts[17];
+
+/* Codes that are searched, with what belongs to them: buffers are held as long as this lives. */
+typedef struct {
+    Py_buffer codes, offsets, buckets, starts, rows;
+    int has_ring, has_rows;
+    double skew;
+    hm_ring ring;
+} codes_t;
+
+#define CODES_NAME "hashmatch._native.codes"
+#define HITS_NAME "hashmatch._native.hits"
+
+static void release_codes(codes_t *codes) {
+    if (codes->codes.obj) PyBuffer_Release(&codes->codes);
+    if (codes->offsets.obj) PyBuffer_Release(&codes->offsets);
+    if (codes->buckets.obj) PyBuffer_Release(&codes->buckets);
+    if (codes->starts.obj) PyBuffer_Release(&codes->starts);
+    if (codes->rows.obj) PyBuffer_Release(&codes->rows);
+    PyMem_Free(codes);
+}
+
+static void codes_destructor(PyObject *capsule) { release_codes(PyCapsule_GetPointer(capsule, CODES_NAME)); }
+
+static void hits_destructor(PyObject *capsule) {
+    hm_sink *sink = PyCapsule_GetPointer(capsule, HITS_NAME);
+    free(sink->hits);
+    PyMem_Free(sink);
+}
+
+static hm_sink *new_sink(void) {
+    hm_sink *sink = PyMem_Calloc(1, sizeof *sink);
+    if (!sink) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    sink->grow = grow_sink;
+    return sink;
+}
+
+static void free_sink(hm_sink *sink) {
+    if (!sink) return;
+    free(sink->hits);
+    PyMem_Free(sink);
+}
+
+static PyObject *sink_capsule(hm_sink *sink) {
+    PyObject *capsule = PyCapsule_New(sink, HITS_NAME, hits_destructor);
+    if (!capsule) free_sink(sink);
+    return capsule;
+}
+
+static int take_buffer(PyObject *source, Py_buffer *view, size_t item, const char *what) {
+    if (PyObject_GetBuffer(source, view, PyBUF_SIMPLE) < 0) return -1;
+    if ((uintptr_t)view->buf % item && view->len) {
+        PyErr_Format(PyExc_ValueError, "%s are not aligned to %zu bytes", what, item);
+        return -1;
+    }
+    if ((size_t)view->len % item) {
+        PyErr_Format(PyExc_ValueError, "%s are %zd bytes, not whole items of %zu", what, view->len, item);
+        return -1;
+    }
+    return 0;
+}
+
+/* open_codes(codes, width, offsets, buckets, starts, rows): None for what is not there. Reads the ring's offsets (checks
+ * them once for all searches), the other sections are not touched. */
+static PyObject *open_codes(PyObject *self, PyObject *args) {
+    (void)self;
+    PyObject *codes_obj, *offsets_obj, *buckets_obj, *starts_obj, *rows_obj;
+    Py_ssize_t width;
+    if (!PyArg_ParseTuple(args, "OnOOOO", &codes_obj, &width, &offsets_obj, &buckets_obj, &starts_obj, &rows_obj)) return NULL;
+    codes_t *codes = PyMem_Calloc(1, sizeof *codes);
+    if (!codes) return PyErr_NoMemory();
+    if (width < 1 || width > 8191) {
+        PyErr_Format(PyExc_ValueError, "width is %zd; expected 1 to 8191", width);
+        goto fail;
+    }
+    if (take_buffer(codes_obj, &codes->codes, 1, "codes") < 0) goto fail;
+    size_t n = (size_t)codes->codes.len / (size_t)width;
+    if ((size_t)codes->codes.len % (size_t)width || n > UINT32_MAX) {
+        PyErr_Format(PyExc_ValueError, "codes are %zd bytes, not whole codes of %zd", codes->codes.len, width);
+        goto fail;
+    }
+    codes->ring.codes = codes->codes.buf;
+    codes->ring.n = n;
+    codes->ring.width = (size_t)width;
+    codes->skew = 1;
+    if (offsets_obj != Py_None) {
+        size_t chunks = (size_t)width / 2;
+        if (width != 8 && width != 32) {
+            PyErr_Format(PyExc_ValueError, "a ring index has codes of 8 or 32 bytes, not of %zd", width);
+            goto fail;
+        }
+        if (take_buffer(offsets_obj, &codes->offsets, 4, "offsets") < 0) goto fail;
+        if (take_buffer(buckets_obj, &codes->buckets, 4, "buckets") < 0) goto fail;
+        if ((size_t)codes->offsets.len != chunks * (HM_CHUNK_VALUES + 1) * 4 ||
+            (size_t)codes->buckets.len != chunks * n * 8 + HM_RING_PADDING) {
+            PyErr_SetString(damaged_error, "the ring tables do not have the size that the codes ask for");
+            goto fail;
+        }
+        codes->ring.chunks = (unsigned)chunks;
+        codes->ring.offsets = codes->offsets.buf;
+        codes->ring.buckets = codes->buckets.buf;
+        check_work check = {codes->ring.offsets, chunks, n, 1};
+        int status;
+        Py_BEGIN_ALLOW_THREADS
+        status = hm_guarded(do_check, &check);
+        Py_END_ALLOW_THREADS
+        codes->skew = check.skew;
+        if (status != HM_OK) {
+            raise_status(status);
+            goto fail;
+        }
+        codes->has_ring = 1;
+    }
+    if (starts_obj != Py_None) {
+        if (take_buffer(starts_obj, &codes->starts, 4, "starts") < 0) goto fail;
+        if (take_buffer(rows_obj, &codes->rows, 4, "rows") < 0) goto fail;
+        if ((size_t)codes->starts.len != (n + 1) * 4) {
+            PyErr_SetString(damaged_error, "there is not one start a code");
+            goto fail;
+        }
+        codes->has_rows = 1;
+    }
+    PyObject *capsule = PyCapsule_New(codes, CODES_NAME, codes_destructor);
+    if (!capsule) goto fail;
+    return capsule;
+fail:
+    release_codes(codes);
+    return NULL;
+}
+
+static PyObject *ring_skew(PyObject *self, PyObject *capsule) {
+    (void)self;
+    codes_t *codes = PyCapsule_GetPointer(capsule, CODES_NAME);
+    return codes ? PyFloat_FromDouble(codes->skew) : NULL;
+}
+
+/* Queries as a buffer of whole codes; -1 with an exception set. */
+static Py_ssize_t queries_of(const Py_buffer *view, const codes_t *codes) {
+    if ((size_t)view->len % codes->ring.width || (size_t)view->len / codes->ring.width > UINT32_MAX) {
+        PyErr_Format(PyExc_ValueError, "queries are %zd bytes, not whole codes of %zu", view->len, codes->ring.width);
+        return -1;
+    }
+    return view->len / (Py_ssize_t)codes->ring.width;
+}
+
+static int flat_into(const hm_kernels *kernels, const codes_t *codes, size_t first, size_t last, const uint8_t *queries,
+                     const uint32_t *ids, size_t nq, const uint16_t *radii, hm_sink *sink) {
+    size_t words = (codes->ring.width + 7) / 8;
+    uint64_t *columns = vector_alloc(words * HM_FLAT_BLOCK * sizeof *columns);
+    if (!columns) return HM_NO_MEMORY;
+    hm_flat job = {codes->ring.codes + first * codes->ring.width,
+                   last - first,
+                   codes->ring.width,
+                   queries,
+                   ids,
+                   nq,
+                   radii,
+                   columns};
+    flat_work work = {kernels, &job, sink};
+    int status = hm_guarded(do_flat, &work);
+    vector_free(columns);
+    return status;
+}
+
+/* flat_hits(implementation, codes, queries, radii, first, last): hits among the codes from first to last (exclusive);
+ * their positions count from 0. */
+static PyObject *flat_hits(PyObject *self, PyObject *args) {
+    (void)self;
+    int number;
+    PyObject *capsule, *result = NULL;
+    Py_buffer queries, radii;
+    Py_ssize_t first, last;
+    if (!PyArg_ParseTuple(args, "iOy*y*nn", &number, &capsule, &queries, &radii, &first, &last)) return NULL;
+    const hm_kernels *kernels = kernels_of(number);
+    codes_t *codes = PyCapsule_GetPointer(capsule, CODES_NAME);
+    if (!kernels || !codes) goto done;
+    Py_ssize_t nq = queries_of(&queries, codes);
+    if (nq < 0) goto done;
+    if (radii.len != nq * 2 || (uintptr_t)radii.buf % 2 || first < 0 || first > last || (size_t)last > codes->ring.n) {
+        PyErr_SetString(PyExc_ValueError, "radii or the range of codes do not fit");
+        goto done;
+    }
+    hm_sink *sink = new_sink();
+    if (!sink) goto done;
+    int status;
+    Py_BEGIN_ALLOW_THREADS
+    status = flat_into(kernels, codes, (size_t)first, (size_t)last, queries.buf, NULL, (size_t)nq, radii.buf, sink);
+    for (size_t i = 0; status == HM_OK && first && i < sink->count; i++) sink->hits[i].key += (uint64_t)first;
+    Py_END_ALLOW_THREADS
+    if (status != HM_OK) {
+        free_sink(sink);
+        raise_status(status);
+        goto done;
+    }
+    result = sink_capsule(sink);
+done:
+    PyBuffer_Release(&queries);
+    PyBuffer_Release(&radii);
+    return result;
+}
+
+static int begin_ring(hm_ring_search *job, const codes_t *codes, const Py_buffer *queries, Py_ssize_t nq, int radius,
+                      uint64_t budget) {
+    if (!codes->has_ring) {
+        PyErr_SetString(PyExc_ValueError, "these codes have no ring tables");
+        return -1;
+    }
+    if (radius < 0 || (size_t)radius > codes->ring.width * 8) {
+        PyErr_Format(PyExc_ValueError, "radius is %d", radius);
+        return -1;
+    }
+    memset(job, 0, sizeof *job);
+    job->ring = &codes->ring;
+    hm_ring_limits_of(codes->ring.chunks, (unsigned)radius, &job->limits);
+    job->queries = queries->buf;
+    job->nq = (size_t)nq;
+    job->masks = ring_masks;
+    job->mask_counts = ring_mask_counts;
+    job->budget = budget;
+    job->scratch = malloc(sizeof *job->scratch);
+    if (!job->scratch) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    return 0;
+}
+
+/* Queries first to last, one by one; the abandoned ones together by a flat scan. No interpreter lock. */
+static int by_query(const hm_kernels *kernels, const codes_t *codes, const hm_ring_search *job, size_t first, size_t last,
+                    hm_sink *sink) {
+    uint8_t few[64], *fallback = few;
+    if (job->nq > sizeof few && !(fallback = malloc(job->nq))) return HM_NO_MEMORY;
+    ring_work work = {kernels, job, first, last, fallback, NULL, sink};
+    int status = hm_guarded(do_by_query, &work);
+    size_t count = 0;
+    for (size_t q = first; status == HM_OK && q < last; q++) count += fallback[q];
+    if (status == HM_OK && count) {
+        size_t width = codes->ring.width;
+        uint8_t *queries = malloc(count * width);
+        uint32_t *ids = malloc(count * sizeof *ids);
+        uint16_t *radii = malloc(count * sizeof *radii);
+        size_t at = 0;
+        for (size_t q = first; queries && ids && radii && q < last; q++) {
+            if (!fallback[q]) continue;
+            memcpy(queries + at * width, job->queries + q * width, width);
+            ids[at] = (uint32_t)q;
+            radii[at++] = (uint16_t)job->limits.radius;
+        }
+        status = at == count ? flat_into(kernels, codes, 0, codes->ring.n, queries, ids, count, radii, sink) : HM_NO_MEMORY;
+        free(queries);
+        free(ids);
+        free(radii);
+    }
+    if (fallback != few) free(fallback);
+    return status;
+}
+
+/* ring_hits_by_query(implementation, codes, queries, radius, budget, first, last) */
+static PyObject *ring_hits_by_query(PyObject *self, PyObject *args) {
+    (void)self;
+    int number, radius;
+    PyObject *capsule, *result = NULL;
+    Py_buffer queries;
+    unsigned long long budget;
+    Py_ssize_t first, last;
+    if (!PyArg_ParseTuple(args, "iOy*iKnn", &number, &capsule, &queries, &radius, &budget, &first, &last)) return NULL;
+    const hm_kernels *kernels = kernels_of(number);
+    codes_t *codes = PyCapsule_GetPointer(capsule, CODES_NAME);
+    hm_ring_search job = {0};
+    hm_sink *sink = NULL;
+    if (!kernels || !codes) goto done;
+    Py_ssize_t nq = queries_of(&queries, codes);
+    if (nq < 0) goto done;
+    if (first < 0 || first > last || last > nq) {
+        PyErr_SetString(PyExc_ValueError, "the range of queries does not fit");
+        goto done;
+    }
+    if (begin_ring(&job, codes, &queries, nq, radius, budget) < 0 || !(sink = new_sink())) goto done;
+    int status;
+    Py_BEGIN_ALLOW_THREADS
+    status = by_query(kernels, codes, &job, (size_t)first, (size_t)last, sink);
+    Py_END_ALLOW_THREADS
+    if (status != HM_OK) {
+        free_sink(sink);
+        raise_status(status);
+    } else {
+        result = sink_capsule(sink);
+    }
+done:
+    free(job.scratch);
+    PyBuffer_Release(&queries);
+    return result;
+}
+
+/* ring_hits_by_bucket(implementation, codes, queries, radius, budget, first, last): the chunks from first to last
+ * (exclusive). None where the budget was spent. */
+static PyObject *ring_hits_by_bucket(PyObject *self, PyObject *args) {
+    (void)self;
+    int number, radius;
+    PyObject *capsule, *result = NULL;
+    Py_buffer queries;
+    unsigned long long budget;
+    Py_ssize_t first, last;
+    if (!PyArg_ParseTuple(args, "iOy*iKnn", &number, &capsule, &queries, &radius, &budget, &first, &last)) return NULL;
+    const hm_kernels *kernels = kernels_of(number);
+    codes_t *codes = PyCapsule_GetPointer(capsule, CODES_NAME);
+    hm_ring_search job = {0};
+    hm_sorted_queries sorted = {0};
+    hm_sink *sink = NULL;
+    if (!kernels || !codes) goto done;
+    Py_ssize_t nq = queries_of(&queries, codes);
+    if (nq < 0) goto done;
+    if (begin_ring(&job, codes, &queries, nq, radius, budget) < 0) goto done;
+    if (first < 0 || first > last || (size_t)last > codes->ring.chunks) {
+        PyErr_SetString(PyExc_ValueError, "the range of chunks does not fit");
+        goto done;
+    }
+    sorted.offsets = calloc(HM_CHUNK_VALUES + 17, sizeof *sorted.offsets);
+    sorted.next = calloc((size_t)nq + 32, sizeof *sorted.next);
+    sorted.query = calloc((size_t)nq + 32, sizeof *sorted.query);
+    if (!sorted.offsets || !sorted.next || !sorted.query) {
+        PyErr_NoMemory();
+        goto done;
+    }
+    if (!(sink = new_sink())) goto done;
+    ring_work work = {kernels, &job, (size_t)first, (size_t)last, NULL, &sorted, sink};
+    int status;
+    Py_BEGIN_ALLOW_THREADS
+    status = hm_guarded(do_by_bucket, &work);
+    Py_END_ALLOW_THREADS
+    if (status == HM_ABANDONED) {
+        free_sink(sink);
+        result = Py_NewRef(Py_None);
+    } else if (status != HM_OK) {
+        free_sink(sink);
+        raise_status(status);
+    } else {
+        result = sink_capsule(sink);
+    }
+done:
+    free(job.scratch);
+    free(sorted.offsets);
+    free(sorted.next);
+    free(sorted.query);
+    PyBuffer_Release(&queries);
+    return result;
+}
+
+static PyObject *ordered(const hm_hits *parts, size_t nparts, size_t nq, const codes_t *codes) {
+    const uint32_t *starts = codes->has_rows ? codes->starts.buf : NULL, *rows = codes->has_rows ? codes->rows.buf : NULL;
+    PyObject *offsets = PyByteArray_FromStringAndSize(NULL, (Py_ssize_t)((nq + 1) * sizeof(int64_t)));
+    PyObject *out_rows = NULL, *out_distances = NULL, *result = NULL;
+    if (!offsets) return NULL;
+    int64_t *at = (int64_t *)PyByteArray_AsString(offsets);
+    order_work work = {.parts = parts, .nparts = nparts, .nq = nq, .codes = codes->ring.n, .starts = starts, .rows = rows,
+                       .rows_count = (size_t)codes->rows.len / 4, .offsets = at};
+    int status;
+    Py_BEGIN_ALLOW_THREADS
+    status = hm_guarded(do_count, &work);
+    Py_END_ALLOW_THREADS
+    if (status != HM_OK) {
+        raise_status(status);
+        goto done;
+    }
+    size_t m = (size_t)at[nq];
+    if (m > PY_SSIZE_T_MAX / 16) {
+        PyErr_NoMemory();
+        goto done;
+    }
+    out_rows = PyByteArray_FromStringAndSize(NULL, (Py_ssize_t)(m * sizeof(int64_t)));
+    out_distances = PyByteArray_FromStringAndSize(NULL, (Py_ssize_t)(m * sizeof(uint16_t)));
+    work.cursor = malloc((nq + 1) * sizeof *work.cursor);
+    work.keys = malloc((m + 1) * 2 * sizeof *work.keys);
+    if (!out_rows || !out_distances) goto done;
+    if (!work.cursor || !work.keys) {
+        PyErr_NoMemory();
+        goto done;
+    }
+    work.spare = work.keys + m;
+    work.out_rows = (int64_t *)PyByteArray_AsString(out_rows);
+    work.out_distances = (uint16_t *)PyByteArray_AsString(out_distances);
+    Py_BEGIN_ALLOW_THREADS
+    status = hm_guarded(do_order, &work);
+    Py_END_ALLOW_THREADS
+    if (status != HM_OK) {
+        raise_status(status);
+        goto done;
+    }
+    result = PyTuple_Pack(3, offsets, out_rows, out_distances);
+done:
+    free(work.cursor);
+    free(work.keys);
+    Py_XDECREF(offsets);
+    Py_XDECREF(out_rows);
+    Py_XDECREF(out_distances);
+    return result;
+}
+
+/* order_hits(codes, [hits, ...], nq) -> (offsets int64[nq + 1], rows int64[m], distances uint16[m]) as bytearrays */
+static PyObject *order_hits(PyObject *self, PyObject *args) {
+    (void)self;
+    PyObject *capsule, *list;
+    Py_ssize_t nq;
+    if (!PyArg_ParseTuple(args, "OO!n", &capsule, &PyList_Type, &list, &nq)) return NULL;
+    codes_t *codes = PyCapsule_GetPointer(capsule, CODES_NAME);
+    if (!codes) return NULL;
+    if (nq < 0 || nq > PY_SSIZE_T_MAX / 16) {
+        PyErr_SetString(PyExc_ValueError, "number of queries");
+        return NULL;
+    }
+    size_t nparts = (size_t)PyList_Size(list);
+    hm_hits *parts = PyMem_Calloc(nparts + 1, sizeof *parts);
+    if (!parts) return PyErr_NoMemory();
+    PyObject *result = NULL;
+    for (size_t p = 0; p < nparts; p++) {
+        hm_sink *sink = PyCapsule_GetPointer(PyList_GetItem(list, (Py_ssize_t)p), HITS_NAME);
+        if (!sink) goto done;
+        parts[p].hits = sink->hits;
+        parts[p].count = sink->count;
+        for (size_t i = 0; i < sink->count; i++) {
+            if (sink->hits[i].query >= (size_t)nq) {
+                PyErr_SetString(PyExc_ValueError, "hits of more queries than stated");
+                goto done;
+            }
+        }
+    }
+    result = ordered(parts, nparts, (size_t)nq, codes);
+done:
+    PyMem_Free(parts);
+    return result;
+}
+
+/* search(implementation, codes, queries, radius, budget): few queries, in one call. budget 0: a flat scan. */
+static PyObject *search(PyObject *self, PyObject *args) {
+    (void)self;
+    int number, radius;
+    PyObject *capsule, *result = NULL;
+    Py_buffer queries;
+    unsigned long long budget;
+    if (!PyArg_ParseTuple(args, "iOy*iK", &number, &capsule, &queries, &radius, &budget)) return NULL;
+    const hm_kernels *kernels = kernels_of(number);
+    codes_t *codes = PyCapsule_GetPointer(capsule, CODES_NAME);
+    hm_ring_search job = {0};
+    hm_sink sink = {NULL, 0, 0, grow_sink};
+    uint16_t *radii = NULL;
+    if (!kernels || !codes) goto done;
+    Py_ssize_t nq = queries_of(&queries, codes);
+    if (nq < 0) goto done;
+    int status = HM_OK;
+    if (budget) {
+        if (begin_ring(&job, codes, &queries, nq, radius, budget) < 0) goto done;
+        Py_BEGIN_ALLOW_THREADS
+        status = by_query(kernels, codes, &job, 0, (size_t)nq, &sink);
+        Py_END_ALLOW_THREADS
+    } else {
+        radii = malloc(((size_t)nq + 1) * sizeof *radii);
+        if (!radii) {
+            PyErr_NoMemory();
+            goto done;
+        }
+        for (Py_ssize_t q = 0; q < nq; q++) radii[q] = (uint16_t)radius;
+        Py_BEGIN_ALLOW_THREADS
+        status = flat_into(kernels, codes, 0, codes->ring.n, queries.buf, NULL, (size_t)nq, radii, &sink);
+        Py_END_ALLOW_THREADS
+    }
+    if (status != HM_OK) {
+        raise_status(status);
+    } else {
+        hm_hits part = {sink.hits, sink.count};
+        result = ordered(&part, 1, (size_t)nq, codes);
+    }
+done:
+    free(job.scratch);
+    free(radii);
+    free(sink.hits);
+    PyBuffer_Release(&queries);
+    return result;
+}
+
+/* ring_build(codes, width, first, last, offsets, buckets): fills the tables of the chunks from first to last (exclusive). */
+static PyObject *ring_build(PyObject *self, PyObject *args) {
+    (void)self;
+    Py_buffer codes, offsets, buckets;
+    Py_ssize_t width, first, last;
+    PyObject *result = NULL;
+    if (!PyArg_ParseTuple(args, "y*nnnw*w*", &codes, &width, &first, &last, &offsets, &buckets)) return NULL;
+    size_t chunks = (size_t)width / 2, n = width > 0 ? (size_t)codes.len / (size_t)width : 0;
+    if ((width != 8 && width != 32) || (size_t)codes.len % (size_t)width || n > UINT32_MAX || first < 0 || first > last ||
+        (size_t)last > chunks || (size_t)offsets.len != chunks * (HM_CHUNK_VALUES + 1) * 4 ||
+        (size_t)buckets.len != chunks * n * 8 + HM_RING_PADDING || (uintptr_t)offsets.buf % 4) {
+        PyErr_SetString(PyExc_ValueError, "codes and tables do not fit each other");
+        goto done;
+    }
+    uint32_t *cursor = malloc(HM_CHUNK_VALUES * sizeof *cursor);
+    if (!cursor) {
+        PyErr_NoMemory();
+        goto done;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    hm_ring_build(codes.buf, n, (size_t)width, (size_t)first, (size_t)last, offsets.buf, buckets.buf, cursor);
+    Py_END_ALLOW_THREADS
+    free(cursor);
+    result = Py_NewRef(Py_None);
+done:
+    PyBuffer_Release(&codes);
+    PyBuffer_Release(&offsets);
+    PyBuffer_Release(&buckets);
+    return result;
+}
+
+/* --- the module ---------------------------------------------------------------------------------------------------- */
+
+static PyMethodDef methods[] = {
+    {"implementations", implementations, METH_NOARGS, NULL},
+    {"open_codes", open_codes, METH_VARARGS, NULL},
+    {"ring_skew", ring_skew, METH_O, NULL},
+    {"flat_hits", flat_hits, METH_VARARGS, NULL},
+    {"ring_hits_by_query", ring_hits_by_query, METH_VARARGS, NULL},
+    {"ring_hits_by_bucket", ring_hits_by_bucket, METH_VARARGS, NULL},
+    {"order_hits", order_hits, METH_VARARGS, NULL},
+    {"search", search, METH_VARARGS, NULL},
+    {"ring_build", ring_build, METH_VARARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static int execute(PyObject *module) {
+    hm_ring_masks(ring_masks, ring_mask_counts);
+    hm_guard_install();
+    if (!damaged_error) damaged_error = PyErr_NewException("hashmatch._native.DamagedError", PyExc_ValueError, NULL);
+    if (!shrunk_error) shrunk_error = PyErr_NewException("hashmatch._native.ShrunkError", PyExc_OSError, NULL);
+    if (!damaged_error || PyModule_AddObjectRef(module, "DamagedError", damaged_error) < 0) return -1;
+    if (!shrunk_error || PyModule_AddObjectRef(module, "ShrunkError", shrunk_error) < 0) return -1;
+    return 0;
+}
+
+static PyModuleDef_Slot slots[] = {{Py_mod_exec, execute}, {0, NULL}};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT, "_native", "Native kernels; see native/README.md.", 0, methods, slots, NULL, NULL, NULL};
+
+PyMODINIT_FUNC PyInit__native(void) { return PyModuleDef_Init(&definition); }

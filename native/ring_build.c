@@ -1,0 +1,93 @@
+/* Building the tables of the ring index, and the thresholds of a search (hamming_ring.h describes both). */
+
+#include <string.h>
+
+#include "kernels.h"
+
+static uint16_t chunk_of(const uint8_t *code, size_t chunk) {
+    uint16_t value;
+    memcpy(&value, code + 2 * chunk, 2);
+    return value;
+}
+
+/* One counting sort for each chunk from first to last (exclusive). `cursor` is scratch of 65,536. */
+void hm_ring_build(const uint8_t *codes, size_t n, size_t width, size_t first, size_t last, uint32_t *offsets,
+                   uint8_t *buckets, uint32_t *cursor) {
+    size_t chunks = width / 2;
+    for (size_t c = first; c < last; c++) {
+        uint32_t *start = offsets + c * (HM_CHUNK_VALUES + 1);
+        uint8_t *table = buckets + c * n * 8;
+        memset(start, 0, (HM_CHUNK_VALUES + 1) * sizeof *start);
+        for (size_t i = 0; i < n; i++) start[chunk_of(codes + i * width, c) + 1]++;
+        for (size_t v = 0; v < HM_CHUNK_VALUES; v++) start[v + 1] += start[v];
+        memset(cursor, 0, HM_CHUNK_VALUES * sizeof *cursor);
+        for (size_t i = 0; i < n; i++) {
+            const uint8_t *code = codes + i * width;
+            uint16_t value = chunk_of(code, c), next = chunk_of(code, (c + 1) % chunks);
+            uint16_t third = chunk_of(code, (c + 2) % chunks);
+            uint32_t position = (uint32_t)i;
+            size_t length = start[value + 1] - start[value], at = cursor[value]++;
+            uint8_t *bucket = table + (size_t)start[value] * 8;
+            memcpy(bucket + at * 2, &next, 2);
+            memcpy(bucket + (length + at) * 2, &third, 2);
+            memcpy(bucket + (length + at) * 4, &position, 4);
+        }
+    }
+}
+
+/* The offsets of every chunk ascend from 0 to n: the condition under which no probe leaves the buckets. */
+int hm_ring_check(const uint32_t *offsets, size_t chunks, size_t n) {
+    for (size_t c = 0; c < chunks; c++) {
+        const uint32_t *start = offsets + c * (HM_CHUNK_VALUES + 1);
+        if (start[0] != 0 || start[HM_CHUNK_VALUES] != n) return HM_DAMAGED;
+        uint32_t falls = 0;
+        for (size_t v = 0; v < HM_CHUNK_VALUES; v++) falls |= start[v] > start[v + 1];
+        if (falls) return HM_DAMAGED;
+    }
+    return HM_OK;
+}
+
+/* How much longer than on even data the bucket is in which an average entry lies, for the most uneven chunk; 1 is even. */
+double hm_ring_skew(const uint32_t *offsets, size_t chunks, size_t n) {
+    double worst = 1;
+    for (size_t c = 0; c < chunks && n; c++) {
+        const uint32_t *start = offsets + c * (HM_CHUNK_VALUES + 1);
+        double sum = 0;
+        for (size_t v = 0; v < HM_CHUNK_VALUES; v++) {
+            double length = (double)(start[v + 1] - start[v]);
+            sum += length * length;
+        }
+        double expected = 1 + (double)(n - 1) / HM_CHUNK_VALUES;
+        double skew = sum / (double)n / expected;
+        worst = skew > worst ? skew : worst;
+    }
+    return worst;
+}
+
+/* r + 1 is spread over the chunks as evenly as whole numbers allow: t + 1 each, and one more for some, far from each other,
+ * because a chunk with a small threshold behind it filters better. */
+void hm_ring_limits_of(unsigned chunks, unsigned radius, hm_ring_limits *out) {
+    unsigned total = radius + 1, base = total / chunks, more = total % chunks;
+    int t[16];
+    for (unsigned c = 0; c < chunks; c++) {
+        t[c] = (int)base - 1 + ((c + 1) * more / chunks > c * more / chunks ? 1 : 0);
+    }
+    out->radius = radius;
+    for (unsigned c = 0; c < chunks; c++) {
+        out->probe[c] = t[c];
+        out->pair[c] = t[c] + t[(c + 1) % chunks] + 1;
+        out->triple[c] = t[c] + t[(c + 1) % chunks] + t[(c + 2) % chunks] + 2;
+    }
+}
+
+void hm_ring_masks(uint16_t *masks, uint32_t *mask_counts) {
+    uint32_t at = 0;
+    for (unsigned bits = 0; bits <= 16; bits++) {
+        for (uint32_t value = 0; value < HM_CHUNK_VALUES; value++) {
+            unsigned count = 0;
+            for (uint32_t rest = value; rest; rest &= rest - 1) count++;
+            if (count == bits) masks[at++] = (uint16_t)value;
+        }
+        mask_counts[bits] = at;
+    }
+}
