@@ -8,17 +8,17 @@ replaced by another one.
 All implementations give the same answer: integer kernels bit for bit in the same order, PDQ bit for bit as the
 package ``pdqhash`` does (see `hashmatch.kernels.reference`).
 
-``numpy`` is the only implementation today. The native extension ``hashmatch._native`` will be imported by this module
-and by no other: it adds entries to ``_LOADERS`` and changes nothing above this boundary (``native/README.md``).
+``numpy`` is always there. The others are in the native extension ``hashmatch._native``, which is built where there is a
+C compiler (``native/README.md``); `hashmatch.kernels.native` is the one module that imports it.
 """
 
 from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Protocol, cast
 
 import numpy as np
@@ -80,17 +80,39 @@ def _load_numpy() -> Kernels:
     return cast("Kernels", reference)
 
 
-#: Name -> function that loads the implementation, fastest first.
-_LOADERS: Mapping[str, Callable[[], Kernels]] = {"numpy": _load_numpy}
+def _load_native(number: int) -> Kernels:
+    from hashmatch.kernels.native import NativeKernels
+
+    return NativeKernels(number)
+
 
 #: Every name that ``HASHMATCH_KERNELS`` may carry, fastest first.
 _NAMES = ("avx512", "avx2", "neon", "portable", "numpy")
 
 
+def _find() -> tuple[dict[str, Callable[[], Kernels]], dict[str, str]]:
+    """Name -> function that loads the implementation, fastest first; and name -> why it is not available."""
+    loaders: dict[str, Callable[[], Kernels]] = {}
+    try:
+        from hashmatch.kernels import native
+    except ImportError as error:
+        # Not found: it was not built. Anything else, such as a library that it needs, is worth telling.
+        absent = isinstance(error, ModuleNotFoundError)
+        why = "is not part of this installation" if absent else f"cannot be loaded: {shorten(str(error))}"
+        reasons = dict.fromkeys(_NAMES, f"the native extension hashmatch._native {why}")
+    else:
+        loaders |= {name: partial(_load_native, number) for name, number in native.numbers().items()}
+        reasons = dict.fromkeys(_NAMES, "not for this kind of processor") | native.reasons()
+    loaders["numpy"] = _load_numpy
+    return loaders, {name: reason for name, reason in reasons.items() if name not in loaders}
+
+
+_LOADERS, _REASONS = _find()
+
+
 def implementations() -> list[Implementation]:
     """All implementations that hashmatch knows, fastest first, whether or not this machine has them."""
-    missing = "the native extension hashmatch._native is not part of this installation"
-    return [Implementation(name, name in _LOADERS, "" if name in _LOADERS else missing) for name in _NAMES]
+    return [Implementation(name, name in _LOADERS, _REASONS.get(name, "")) for name in _NAMES]
 
 
 def forced() -> bool:
