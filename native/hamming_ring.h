@@ -58,6 +58,7 @@ static int hm_verify(const hm_ring_search *job, size_t count, hm_sink *sink) {
         memcpy(&candidates[i].value, candidates[i].row, 4);
         if (HM_RARE(candidates[i].value >= ring->n)) return HM_DAMAGED;
         HM_PREFETCH(ring->codes + candidates[i].value * width);
+        HM_PREFETCH(job->queries + candidates[i].query * width);
     }
     int status = hm_reserve(sink, count);
     if (status != HM_OK) return status;
@@ -225,8 +226,8 @@ static void hm_sort_queries(const hm_ring_search *job, unsigned chunk, hm_sorted
     for (size_t q = 0; q < job->nq; q++) {
         const uint8_t *code = job->queries + q * width;
         uint32_t at = sorted->offsets[hm_chunk(code, chunk)]++;
-        sorted->next[at] = hm_chunk(code, (chunk + 1) & (m - 1));
-        sorted->query[at] = (uint32_t)q;
+        hm_seeker seeker = {hm_chunk(code, (chunk + 1) & (m - 1)), hm_chunk(code, (chunk + 2) & (m - 1)), (uint32_t)q};
+        sorted->seekers[at] = seeker;
     }
     memmove(sorted->offsets + 1, sorted->offsets, HM_CHUNK_VALUES * sizeof *sorted->offsets);
     sorted->offsets[0] = 0;
@@ -236,37 +237,34 @@ static void hm_sort_queries(const hm_ring_search *job, unsigned chunk, hm_sorted
 static int hm_tile(const hm_ring_search *job, unsigned chunk, const uint8_t *bucket, uint32_t length,
                    const uint32_t *bounds, int distances, size_t *candidates, uint64_t *spent, hm_sink *sink) {
     hm_ring_scratch *scratch = job->scratch;
-    const uint16_t *next = scratch->tile_next;
+    const hm_seeker *tile = scratch->tile;
     uint32_t *masks = scratch->tile_masks;
     uint16_t *found = scratch->tile_hits;
-    size_t width = job->ring->width, queries = bounds[distances];
-    unsigned m = job->ring->chunks;
+    size_t queries = bounds[distances];
     uint64_t survivors = 0;
     for (uint32_t at = 0; at < length; at += 32) {
         uint32_t valid = length - at < 32 ? (1u << (length - at)) - 1 : ~0u;
         const uint8_t *first = bucket + (size_t)at * 2, *second = first + (size_t)length * 2;
         frag_t fragments = frag_load(first);
         for (int d = 0; d < distances; d++) {
-            frag_row(fragments, next + bounds[d], bounds[d + 1] - bounds[d], (unsigned)(job->limits.pair[chunk] - d),
+            frag_row(fragments, tile + bounds[d], bounds[d + 1] - bounds[d], (unsigned)(job->limits.pair[chunk] - d),
                      masks + bounds[d]);
         }
         size_t count = frag_nonzero(masks, queries, valid, found);
         survivors += count;
         for (size_t i = 0; i < count; i++) {
             unsigned k = found[i];
-            uint32_t query = scratch->tile_query[k];
-            const uint8_t *code = job->queries + query * width;
             int d = 0;
             while (k >= bounds[d + 1]) d++;
             uint32_t mask = masks[k] & valid &
-                            frag_pair_le(fragments, frag_load(second), next[k], hm_chunk(code, (chunk + 2) & (m - 1)),
+                            frag_pair_le(fragments, frag_load(second), tile[k].next, tile[k].third,
                                          (unsigned)(job->limits.triple[chunk] - d));
             while (HM_RARE(mask)) {
                 unsigned lane = HM_LOWEST_BIT(mask);
                 mask &= mask - 1;
                 hm_candidate *c = &scratch->candidates[(*candidates)++];
                 c->row = bucket + (size_t)length * 4 + ((size_t)at + lane) * 4;
-                c->query = query;
+                c->query = tile[k].query;
                 c->chunk = (uint8_t)chunk;
             }
             if (HM_RARE(*candidates >= HM_CANDIDATES)) {
@@ -301,8 +299,7 @@ static int hm_ring_by_bucket(const hm_ring_search *job, unsigned chunk, hm_sorte
                 uint32_t from = sorted->offsets[near], count = sorted->offsets[near + 1] - from;
                 while (HM_RARE(filled + count > HM_TILE)) {
                     uint32_t part = HM_TILE - filled;
-                    memcpy(scratch->tile_next + filled, sorted->next + from, part * sizeof *sorted->next);
-                    memcpy(scratch->tile_query + filled, sorted->query + from, part * sizeof *sorted->query);
+                    memcpy(scratch->tile + filled, sorted->seekers + from, part * sizeof *sorted->seekers);
                     bounds[d + 1] = HM_TILE;
                     int status = hm_tile(job, chunk, bucket, length, bounds, d + 1, &candidates, spent, sink);
                     if (status != HM_OK) return status;
@@ -314,11 +311,9 @@ static int hm_ring_by_bucket(const hm_ring_search *job, unsigned chunk, hm_sorte
                 }
                 /* Eight at once, whatever their number: most values have one or two queries, and a loop over them would
                  * be a mispredicted branch each. What is written too much is overwritten by the next. */
-                memcpy(scratch->tile_next + filled, sorted->next + from, 8 * sizeof *sorted->next);
-                memcpy(scratch->tile_query + filled, sorted->query + from, 8 * sizeof *sorted->query);
+                memcpy(scratch->tile + filled, sorted->seekers + from, 8 * sizeof *sorted->seekers);
                 if (HM_RARE(count > 8)) {
-                    memcpy(scratch->tile_next + filled, sorted->next + from, count * sizeof *sorted->next);
-                    memcpy(scratch->tile_query + filled, sorted->query + from, count * sizeof *sorted->query);
+                    memcpy(scratch->tile + filled, sorted->seekers + from, count * sizeof *sorted->seekers);
                 }
                 filled += count;
             }

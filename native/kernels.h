@@ -135,14 +135,19 @@ typedef struct {
 #define HM_CANDIDATES 256
 #define HM_TILE 512
 
+/* One query at one chunk: the two chunks behind it, and its number. 8 bytes, so that eight are one vector. */
+typedef struct {
+    uint16_t next, third;
+    uint32_t query;
+} hm_seeker;
+
 /* Scratch of one ring search; module.c allocates it. */
 typedef struct {
     hm_probe probes[HM_PROBES];
     hm_survivor survivors[HM_SURVIVORS];
     hm_candidate candidates[HM_CANDIDATES + 32];
     uint32_t tile_masks[HM_TILE + 32];
-    uint16_t tile_next[HM_TILE + 32];
-    uint32_t tile_query[HM_TILE + 32];
+    hm_seeker tile[HM_TILE + 32];
     uint16_t tile_hits[HM_TILE + 64];
 } hm_ring_scratch;
 
@@ -159,9 +164,8 @@ typedef struct {
 
 /* Queries sorted by the value of one chunk, for the search bucket by bucket: module.c allocates, hamming_ring.h fills. */
 typedef struct {
-    uint32_t *offsets; /* 65,537 and 16 more */
-    uint16_t *next;    /* nq and 32 more: the chunk behind the sorted one */
-    uint32_t *query;   /* nq and 32 more */
+    uint32_t *offsets;  /* 65,537 */
+    hm_seeker *seekers; /* nq and 8 more */
 } hm_sorted_queries;
 
 /* --- the table of one instruction set */

@@ -67,13 +67,13 @@ HM_INLINE uint32_t frag_pair_le(frag_t f, frag_t g, uint16_t next, uint16_t thir
     return to_bits(_mm256_cmpgt_epi16(over, low), _mm256_cmpgt_epi16(over, high));
 }
 
-HM_INLINE void frag_row(frag_t f, const uint16_t *values, size_t count, unsigned limit, uint32_t *masks) {
+HM_INLINE void frag_row(frag_t f, const hm_seeker *seekers, size_t count, unsigned limit, uint32_t *masks) {
     if (limit == 2) {
-        for (size_t i = 0; i < count; i++) masks[i] = frag_le(f, values[i], 2);
+        for (size_t i = 0; i < count; i++) masks[i] = frag_le(f, seekers[i].next, 2);
     } else if (limit == 3) {
-        for (size_t i = 0; i < count; i++) masks[i] = frag_le(f, values[i], 3);
+        for (size_t i = 0; i < count; i++) masks[i] = frag_le(f, seekers[i].next, 3);
     } else {
-        for (size_t i = 0; i < count; i++) masks[i] = frag_le(f, values[i], limit);
+        for (size_t i = 0; i < count; i++) masks[i] = frag_le(f, seekers[i].next, limit);
     }
 }
 

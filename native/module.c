@@ -130,23 +130,24 @@ static int do_order(void *context) {
 
 /* --- implementations ----------------------------------------------------------------------------------------------- */
 
+/* Asked once, when the module is loaded: under a hypervisor each cpuid costs tens of microseconds. */
+static hm_implementation known[HM_MAX_IMPLEMENTATIONS];
+static size_t known_count;
+
 static const hm_kernels *kernels_of(int number) {
-    hm_implementation all[HM_MAX_IMPLEMENTATIONS];
-    size_t n = hm_implementations(all);
-    if (number < 0 || (size_t)number >= n || !all[number].available) {
+    if (number < 0 || (size_t)number >= known_count || !known[number].available) {
         PyErr_Format(PyExc_ValueError, "no implementation %d on this machine", number);
         return NULL;
     }
-    return all[number].kernels;
+    return known[number].kernels;
 }
 
 static PyObject *implementations(PyObject *self, PyObject *none) {
     (void)self, (void)none;
-    hm_implementation all[HM_MAX_IMPLEMENTATIONS];
-    size_t n = hm_implementations(all);
     PyObject *result = PyList_New(0);
-    for (size_t i = 0; result && i < n; i++) {
-        PyObject *item = Py_BuildValue("(sOs)", all[i].kernels->name, all[i].available ? Py_True : Py_False, all[i].reason);
+    for (size_t i = 0; result && i < known_count; i++) {
+        PyObject *item =
+            Py_BuildValue("(sOs)", known[i].kernels->name, known[i].available ? Py_True : Py_False, known[i].reason);
         if (!item || PyList_Append(result, item) < 0) Py_CLEAR(result);
         Py_XDECREF(item);
     }
@@ -476,10 +477,9 @@ static PyObject *ring_hits_by_bucket(PyObject *self, PyObject *args) {
         PyErr_SetString(PyExc_ValueError, "the range of chunks does not fit");
         goto done;
     }
-    sorted.offsets = calloc(HM_CHUNK_VALUES + 17, sizeof *sorted.offsets);
-    sorted.next = calloc((size_t)nq + 32, sizeof *sorted.next);
-    sorted.query = calloc((size_t)nq + 32, sizeof *sorted.query);
-    if (!sorted.offsets || !sorted.next || !sorted.query) {
+    sorted.offsets = calloc(HM_CHUNK_VALUES + 1, sizeof *sorted.offsets);
+    sorted.seekers = calloc((size_t)nq + 8, sizeof *sorted.seekers);
+    if (!sorted.offsets || !sorted.seekers) {
         PyErr_NoMemory();
         goto done;
     }
@@ -501,8 +501,7 @@ static PyObject *ring_hits_by_bucket(PyObject *self, PyObject *args) {
 done:
     free(job.scratch);
     free(sorted.offsets);
-    free(sorted.next);
-    free(sorted.query);
+    free(sorted.seekers);
     PyBuffer_Release(&queries);
     return result;
 }
@@ -685,6 +684,7 @@ static PyMethodDef methods[] = {
 };
 
 static int execute(PyObject *module) {
+    known_count = hm_implementations(known);
     hm_ring_masks(ring_masks, ring_mask_counts);
     hm_guard_install();
     if (!damaged_error) damaged_error = PyErr_NewException("hashmatch._native.DamagedError", PyExc_ValueError, NULL);
