@@ -25,13 +25,13 @@ from numpy.typing import NDArray
 
 from hashmatch import Matcher
 from hashmatch.index.build import HashColumn, Rows, write_compiled
-from hashmatch.index.hamming import FaissFlat, HammingEngine, NumpyFlat
+from hashmatch.index.hamming import FaissFlat, HammingEngine, KernelFlat
 from hashmatch.index.search import Searcher, Triple
 
 RADII = (0, 1, 30, 31, 32, 128, 256)
 BITS = 256
 #: Name -> engine; None is the one that the matcher chooses itself.
-ENGINES: dict[str, HammingEngine | None] = {"chosen": None, "faiss": FaissFlat(), "kernels": NumpyFlat()}
+ENGINES: dict[str, HammingEngine | None] = {"chosen": None, "faiss": FaissFlat(), "kernels": KernelFlat()}
 
 Codes = NDArray[np.uint8]
 

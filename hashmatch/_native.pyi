@@ -27,8 +27,7 @@ _Found = tuple[bytearray, bytearray, bytearray]  # int64[n + 1] offsets, int64[m
 def open_codes(
     codes: _Buffer,
     width: int,
-    offsets: _Buffer | None,
-    buckets: _Buffer | None,
+    tables: tuple[_Buffer, ...] | None,
     starts: _Buffer | None,
     rows: _Buffer | None,
     /,
@@ -45,6 +44,16 @@ def ring_hits_by_bucket(
 ) -> CapsuleType | None: ...
 def order_hits(codes: CapsuleType, hits: list[CapsuleType], nq: int, /) -> _Found: ...
 def search(implementation: int, codes: CapsuleType, queries: _Buffer, radius: int, budget: int, /) -> _Found: ...
-def ring_build(codes: _Buffer, width: int, first: int, last: int, offsets: _Buffer, buckets: _Buffer, /) -> None: ...
+def ring_build(codes: _Buffer, width: int, chunk: int, table: _Buffer, /) -> None: ...
+
+# --- exact digests
+
+def digest_lookup(values: _Buffer, width: int, table: _Buffer, queries: _Buffer, /) -> tuple[bytearray, bytearray]: ...
+def parse_digest_lines(
+    text: _Buffer, start: int, width: int, out: _Buffer, found: int, paths: int, /
+) -> tuple[int, int, int, int]: ...
+def write_lookup_lines(
+    buffers: tuple[_Buffer, ...], width: int, hits_only: bool, out: _Buffer, query: int, position: int, /
+) -> tuple[int, int, int, int]: ...
 
 # --- pixels

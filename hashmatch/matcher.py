@@ -191,6 +191,7 @@ class Matcher:
         algorithms: Iterable[str] | None = None,
         allow: CompiledList | None = None,
         allow_exact: bool = False,
+        threads: int | None = None,
     ) -> None:
         """See `open`; ``compiled`` and ``allow`` are open compiled lists, closed with the matcher."""
         if not isinstance(min_quality, int) or not 0 <= min_quality <= 101:
@@ -212,8 +213,8 @@ class Matcher:
         self.algorithms = tuple(n for n in ALGORITHMS if n in wanted and ALGORITHMS[n].kind is not Kind.OPAQUE)
         self._searched = tuple(n for n in compiled.algorithms if n in self.algorithms)
         self._exact = [(n, ALGORITHMS[n].number) for n in self.algorithms if ALGORITHMS[n].kind is Kind.EXACT]
-        self._searcher = Searcher(compiled)
-        self._allow_searcher = Searcher(allow) if allow is not None else None
+        self._searcher = Searcher(compiled, threads=threads)
+        self._allow_searcher = Searcher(allow, threads=threads) if allow is not None else None
         #: algorithm -> how many query hashes were looked up so far (for the chance figure of a report)
         self.looked_up: Counter[str] = Counter()
 
@@ -228,6 +229,7 @@ class Matcher:
         allow: str | os.PathLike[str] | None = None,
         allow_exact: bool = False,
         verify: bool = True,
+        threads: int | None = None,
     ) -> Self:
         """Open a list for matching.
 
@@ -241,6 +243,8 @@ class Matcher:
             allow_exact: a known-good list suppresses exact matches and conflicts as well. By default it does not: two
                 lists that contradict each other about one file are for a human to see.
             verify: check the parts of the compiled list that are used; see `CompiledList.open`.
+            threads: most threads that one search may use; None: one for each processor that this process may use.
+                Results do not depend on it.
 
         Raises:
             ListError, CompiledListError, StorageError: a list cannot be opened or trusted.
@@ -258,6 +262,7 @@ class Matcher:
                 algorithms=algorithms,
                 allow=good,
                 allow_exact=allow_exact,
+                threads=threads,
             )
             made.path = Path(path)
             return made
@@ -289,6 +294,14 @@ class Matcher:
         if radius is None:
             radius = self.radius.get(algorithm, 0)
         return self._searcher.search_codes(algorithm, codes, radius)
+
+    def search_nearest(self, algorithm: str, codes: NDArray[np.uint8], k: int) -> Triple:
+        """The ``k`` nearest rows of each code, whatever their distance. See `Searcher.search_nearest`; no policy."""
+        return self._searcher.search_nearest(algorithm, codes, k)
+
+    def prepare(self) -> None:
+        """Fetch and verify now what perceptual searches need. See `Searcher.prepare`: for a service."""
+        self._searcher.prepare()
 
     def search_digests(self, algorithm: str, digests: NDArray[np.uint8]) -> Triple:
         """All rows whose digest equals each query's. See `Searcher.search_digests`."""

@@ -12,7 +12,7 @@
  * fragment), and for very few the code itself.
  *
  * Layout. Bucket v of chunk c holds the entries offsets[c][v] to offsets[c][v + 1] (exclusive) of that chunk; its bytes
- * start at (c n + offsets[c][v]) * 8: all first fragments (uint16), then all second fragments (uint16), then all positions
+ * start at offsets[c][v] * 8 in the chunk's buckets: all first fragments (uint16), then all second fragments (uint16), then all positions
  * (uint32), ascending. One page holds what a probe of a bucket needs.
  *
  * A pair that several chunks find is reported by the first of them only, which needs no memory of what was reported.
@@ -29,7 +29,7 @@ HM_INLINE uint16_t hm_chunk(const uint8_t *code, unsigned chunk) {
 }
 
 HM_INLINE const uint8_t *hm_bucket(const hm_ring *ring, unsigned chunk, uint32_t start) {
-    return ring->buckets + ((size_t)chunk * ring->n + start) * 8;
+    return ring->buckets[chunk] + (size_t)start * 8;
 }
 
 /* Whether `chunk` is the first through which this pair is found. */
@@ -158,7 +158,7 @@ static int hm_ring_query(const hm_ring_search *job, uint32_t query, hm_sink *sin
     uint64_t spent = 0;
     for (unsigned c = 0; c < ring->chunks; c++) {
         if (job->limits.probe[c] < 0) continue;
-        const uint32_t *offsets = ring->offsets + (size_t)c * (HM_CHUNK_VALUES + 1);
+        const uint32_t *offsets = ring->offsets[c];
         uint16_t value = hm_chunk(code, c);
         HM_PREFETCH(&offsets[value]);
         if (job->limits.probe[c] >= 1) {
@@ -167,7 +167,7 @@ static int hm_ring_query(const hm_ring_search *job, uint32_t query, hm_sink *sin
     }
     for (unsigned c = 0; c < ring->chunks; c++) {
         if (job->limits.probe[c] < 0) continue;
-        const uint32_t *offsets = ring->offsets + (size_t)c * (HM_CHUNK_VALUES + 1);
+        const uint32_t *offsets = ring->offsets[c];
         uint16_t value = hm_chunk(code, c);
         uint32_t from = 0;
         for (int distance = 0; distance <= job->limits.probe[c] && distance <= 16; distance++) {
@@ -282,7 +282,7 @@ static int hm_ring_by_bucket(const hm_ring_search *job, unsigned chunk, hm_sorte
                              hm_sink *sink) {
     const hm_ring *ring = job->ring;
     hm_ring_scratch *scratch = job->scratch;
-    const uint32_t *offsets = ring->offsets + (size_t)chunk * (HM_CHUNK_VALUES + 1);
+    const uint32_t *offsets = ring->offsets[chunk];
     int most = job->limits.probe[chunk] < 16 ? job->limits.probe[chunk] : 16;
     size_t candidates = 0;
     if (most > job->limits.pair[chunk]) most = job->limits.pair[chunk];

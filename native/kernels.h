@@ -96,14 +96,15 @@ typedef struct {
 /* --- the ring index: see hamming_ring.h for its layout and the proof */
 
 #define HM_CHUNK_VALUES 65536
+#define HM_RING_BUCKETS 262208 /* bytes from the start of a chunk's table to its buckets: 65,537 offsets, up to a line */
 #define HM_RING_PADDING 64 /* readable bytes behind the last bucket */
 
 typedef struct {
     const uint8_t *codes;
     size_t n, width;
-    unsigned chunks;         /* width / 2: 4 or 16 */
-    const uint32_t *offsets; /* chunks x 65,537, in entries; offsets[c][v] is where bucket v of chunk c starts */
-    const uint8_t *buckets;  /* chunks x n x 8 bytes, and HM_RING_PADDING */
+    unsigned chunks;             /* width / 2: 4 or 16 */
+    const uint32_t *offsets[16]; /* one a chunk: 65,537, in entries; offsets[c][v] is where bucket v of chunk c starts */
+    const uint8_t *buckets[16];  /* one a chunk: n x 8 bytes, and HM_RING_PADDING */
 } hm_ring;
 
 /* Thresholds of one search: see hamming_ring.h. A chunk with probe[c] < 0 is not probed. */
@@ -168,6 +169,72 @@ typedef struct {
     hm_seeker *seekers; /* nq and 8 more */
 } hm_sorted_queries;
 
+/* --- exact digests: digests.c */
+
+/* Where each query stands among the sorted values: first and last (exclusive), equal where it is absent. */
+typedef struct {
+    const uint8_t *values; /* count x width, width at least 8 */
+    size_t count, width;
+    const uint32_t *table; /* 2^bits + 1, bits from 1 to 31: how many values have leading bits below the index */
+    unsigned bits;
+    const uint8_t *queries; /* n x width */
+    size_t n;
+    int64_t *first, *last;
+} hm_digest_lookup;
+
+int hm_digests_find(const hm_digest_lookup *job);
+
+#define HM_LONGEST_PATH 65536 /* bytes; a line with a longer one is left to the caller */
+
+/* Lines of text to digests, up to the first line that is none of the common forms: it is left to the caller. */
+typedef struct {
+    const uint8_t *text;
+    size_t size, width; /* width a multiple of 4 */
+    uint8_t *out;       /* capacity x width */
+    size_t capacity;
+    /* in and out */
+    size_t at;    /* where the next line starts */
+    size_t found; /* digests in `out` */
+    size_t lines; /* lines that were passed, whatever they held */
+    int paths;    /* whether the first digest came with a path: -1 not known yet, 0 or 1 */
+} hm_digest_lines;
+
+void hm_digests_parse(hm_digest_lines *job);
+
+typedef struct {
+    const uint8_t *text;
+    size_t size;
+    const uint64_t *offsets; /* count + 1 */
+    size_t count;
+} hm_names;
+
+enum { HM_LINES_DONE = 0, HM_LINES_FULL = 1, HM_LINES_ESCAPE = 2 };
+
+/* One line of text for each entry that a query found, one for a query that found none. */
+typedef struct {
+    const uint8_t *digests;      /* n x width: the queries */
+    const int64_t *first, *last; /* of hm_digests_find */
+    size_t n, width;
+    const uint32_t *rows; /* row of each of the `count` values */
+    size_t count;
+    const uint32_t *row_source, *row_category; /* of each of the `nrows` rows: number of a name */
+    const uint64_t *ref_offsets;               /* nrows + 1 */
+    const uint8_t *ref_text;
+    size_t nrows, ref_size;
+    hm_names sources, categories;
+    int hits_only;
+    uint8_t *out;
+    size_t capacity;
+    /* in and out: the next line is that of entry `position` of query `query` */
+    size_t query, position;
+    /* out: bytes in `out`, and why it ended: HM_LINES_FULL the next line does not fit, HM_LINES_ESCAPE its reference is
+     * not plain text and is left to the caller */
+    size_t written;
+    int stopped;
+} hm_lookup_lines;
+
+int hm_digests_write(hm_lookup_lines *job);
+
 /* --- the table of one instruction set */
 
 typedef struct {
@@ -199,10 +266,9 @@ typedef struct {
 size_t hm_implementations(hm_implementation *out);
 
 /* ring_build.c */
-void hm_ring_build(const uint8_t *codes, size_t n, size_t width, size_t first, size_t last, uint32_t *offsets,
-                   uint8_t *buckets, uint32_t *cursor);
-int hm_ring_check(const uint32_t *offsets, size_t chunks, size_t n);
-double hm_ring_skew(const uint32_t *offsets, size_t chunks, size_t n);
+void hm_ring_build(const uint8_t *codes, size_t n, size_t width, size_t chunk, uint8_t *table, uint32_t *cursor);
+int hm_ring_check(const uint32_t *offsets, size_t n);
+double hm_ring_skew(const uint32_t *offsets, size_t n);
 void hm_ring_limits_of(unsigned chunks, unsigned radius, hm_ring_limits *out);
 void hm_ring_masks(uint16_t *masks, uint32_t *mask_counts);
 

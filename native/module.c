@@ -95,16 +95,20 @@ static int do_by_bucket(void *context) {
 }
 
 typedef struct {
-    const uint32_t *offsets;
-    size_t chunks, n;
-    double skew;
+    const hm_ring *ring;
+    double skew; /* of the most uneven chunk */
 } check_work;
 
 static int do_check(void *context) {
     check_work *w = context;
-    int status = hm_ring_check(w->offsets, w->chunks, w->n);
-    if (status == HM_OK) w->skew = hm_ring_skew(w->offsets, w->chunks, w->n);
-    return status;
+    w->skew = 1;
+    for (unsigned c = 0; c < w->ring->chunks; c++) {
+        int status = hm_ring_check(w->ring->offsets[c], w->ring->n);
+        if (status != HM_OK) return status;
+        double skew = hm_ring_skew(w->ring->offsets[c], w->ring->n);
+        if (skew > w->skew) w->skew = skew;
+    }
+    return HM_OK;
 }
 
 typedef struct {
@@ -161,7 +165,7 @@ static uint32_t ring_mask_counts[17];
 
 /* Codes that are searched, with what belongs to them: buffers are held as long as this lives. */
 typedef struct {
-    Py_buffer codes, offsets, buckets, starts, rows;
+    Py_buffer codes, tables[16], starts, rows;
     int has_ring, has_rows;
     double skew;
     hm_ring ring;
@@ -172,8 +176,9 @@ typedef struct {
 
 static void release_codes(codes_t *codes) {
     if (codes->codes.obj) PyBuffer_Release(&codes->codes);
-    if (codes->offsets.obj) PyBuffer_Release(&codes->offsets);
-    if (codes->buckets.obj) PyBuffer_Release(&codes->buckets);
+    for (int c = 0; c < 16; c++) {
+        if (codes->tables[c].obj) PyBuffer_Release(&codes->tables[c]);
+    }
     if (codes->starts.obj) PyBuffer_Release(&codes->starts);
     if (codes->rows.obj) PyBuffer_Release(&codes->rows);
     PyMem_Free(codes);
@@ -222,13 +227,13 @@ static int take_buffer(PyObject *source, Py_buffer *view, size_t item, const cha
     return 0;
 }
 
-/* open_codes(codes, width, offsets, buckets, starts, rows): None for what is not there. Reads the ring's offsets (checks
- * them once for all searches), the other sections are not touched. */
+/* open_codes(codes, width, tables, starts, rows): None for what is not there; tables is a tuple, one a chunk. Reads the
+ * tables' offsets (checks them once for all searches); the other sections are not touched. */
 static PyObject *open_codes(PyObject *self, PyObject *args) {
     (void)self;
-    PyObject *codes_obj, *offsets_obj, *buckets_obj, *starts_obj, *rows_obj;
+    PyObject *codes_obj, *tables_obj, *starts_obj, *rows_obj;
     Py_ssize_t width;
-    if (!PyArg_ParseTuple(args, "OnOOOO", &codes_obj, &width, &offsets_obj, &buckets_obj, &starts_obj, &rows_obj)) return NULL;
+    if (!PyArg_ParseTuple(args, "OnOOO", &codes_obj, &width, &tables_obj, &starts_obj, &rows_obj)) return NULL;
     codes_t *codes = PyMem_Calloc(1, sizeof *codes);
     if (!codes) return PyErr_NoMemory();
     if (width < 1 || width > 8191) {
@@ -245,23 +250,24 @@ static PyObject *open_codes(PyObject *self, PyObject *args) {
     codes->ring.n = n;
     codes->ring.width = (size_t)width;
     codes->skew = 1;
-    if (offsets_obj != Py_None) {
-        size_t chunks = (size_t)width / 2;
-        if (width != 8 && width != 32) {
-            PyErr_Format(PyExc_ValueError, "a ring index has codes of 8 or 32 bytes, not of %zd", width);
+    if (tables_obj != Py_None) {
+        unsigned chunks = (unsigned)width / 2;
+        if ((width != 8 && width != 32) || !PyTuple_Check(tables_obj) || PyTuple_Size(tables_obj) != (Py_ssize_t)chunks) {
+            PyErr_SetString(PyExc_ValueError, "expected 4 tables for codes of 8 bytes, 16 for codes of 32");
             goto fail;
         }
-        if (take_buffer(offsets_obj, &codes->offsets, 4, "offsets") < 0) goto fail;
-        if (take_buffer(buckets_obj, &codes->buckets, 4, "buckets") < 0) goto fail;
-        if ((size_t)codes->offsets.len != chunks * (HM_CHUNK_VALUES + 1) * 4 ||
-            (size_t)codes->buckets.len != chunks * n * 8 + HM_RING_PADDING) {
-            PyErr_SetString(damaged_error, "the ring tables do not have the size that the codes ask for");
-            goto fail;
+        for (unsigned c = 0; c < chunks; c++) {
+            Py_buffer *view = &codes->tables[c];
+            if (take_buffer(PyTuple_GetItem(tables_obj, c), view, 4, "tables") < 0) goto fail;
+            if ((size_t)view->len != HM_RING_BUCKETS + n * 8 + HM_RING_PADDING) {
+                PyErr_SetString(damaged_error, "a ring table does not have the size that the codes ask for");
+                goto fail;
+            }
+            codes->ring.offsets[c] = view->buf;
+            codes->ring.buckets[c] = (const uint8_t *)view->buf + HM_RING_BUCKETS;
         }
-        codes->ring.chunks = (unsigned)chunks;
-        codes->ring.offsets = codes->offsets.buf;
-        codes->ring.buckets = codes->buckets.buf;
-        check_work check = {codes->ring.offsets, chunks, n, 1};
+        codes->ring.chunks = chunks;
+        check_work check = {&codes->ring, 1};
         int status;
         Py_BEGIN_ALLOW_THREADS
         status = hm_guarded(do_check, &check);
@@ -637,18 +643,17 @@ done:
     return result;
 }
 
-/* ring_build(codes, width, first, last, offsets, buckets): fills the tables of the chunks from first to last (exclusive). */
+/* ring_build(codes, width, chunk, table): fills the table of one chunk. */
 static PyObject *ring_build(PyObject *self, PyObject *args) {
     (void)self;
-    Py_buffer codes, offsets, buckets;
-    Py_ssize_t width, first, last;
+    Py_buffer codes, table;
+    Py_ssize_t width, chunk;
     PyObject *result = NULL;
-    if (!PyArg_ParseTuple(args, "y*nnnw*w*", &codes, &width, &first, &last, &offsets, &buckets)) return NULL;
-    size_t chunks = (size_t)width / 2, n = width > 0 ? (size_t)codes.len / (size_t)width : 0;
-    if ((width != 8 && width != 32) || (size_t)codes.len % (size_t)width || n > UINT32_MAX || first < 0 || first > last ||
-        (size_t)last > chunks || (size_t)offsets.len != chunks * (HM_CHUNK_VALUES + 1) * 4 ||
-        (size_t)buckets.len != chunks * n * 8 + HM_RING_PADDING || (uintptr_t)offsets.buf % 4) {
-        PyErr_SetString(PyExc_ValueError, "codes and tables do not fit each other");
+    if (!PyArg_ParseTuple(args, "y*nnw*", &codes, &width, &chunk, &table)) return NULL;
+    size_t n = width > 0 ? (size_t)codes.len / (size_t)width : 0;
+    if ((width != 8 && width != 32) || (size_t)codes.len % (size_t)width || n > UINT32_MAX || chunk < 0 ||
+        chunk >= width / 2 || (size_t)table.len != HM_RING_BUCKETS + n * 8 + HM_RING_PADDING || (uintptr_t)table.buf % 4) {
+        PyErr_SetString(PyExc_ValueError, "codes and table do not fit each other");
         goto done;
     }
     uint32_t *cursor = malloc(HM_CHUNK_VALUES * sizeof *cursor);
@@ -657,14 +662,168 @@ static PyObject *ring_build(PyObject *self, PyObject *args) {
         goto done;
     }
     Py_BEGIN_ALLOW_THREADS
-    hm_ring_build(codes.buf, n, (size_t)width, (size_t)first, (size_t)last, offsets.buf, buckets.buf, cursor);
+    hm_ring_build(codes.buf, n, (size_t)width, (size_t)chunk, table.buf, cursor);
     Py_END_ALLOW_THREADS
     free(cursor);
     result = Py_NewRef(Py_None);
 done:
     PyBuffer_Release(&codes);
-    PyBuffer_Release(&offsets);
-    PyBuffer_Release(&buckets);
+    PyBuffer_Release(&table);
+    return result;
+}
+
+/* --- digests ------------------------------------------------------------------------------------------------------- */
+
+static int do_digest_lookup(void *job) { return hm_digests_find(job); }
+
+static int do_digest_write(void *job) { return hm_digests_write(job); }
+
+/* digest_lookup(values, width, table, queries) -> (first, last), int64 each. */
+static PyObject *digest_lookup(PyObject *self, PyObject *args) {
+    (void)self;
+    PyObject *values_obj, *table_obj, *queries_obj, *first = NULL, *last = NULL, *result = NULL;
+    Py_buffer values = {0}, table = {0}, queries = {0};
+    Py_ssize_t width;
+    if (!PyArg_ParseTuple(args, "OnOO", &values_obj, &width, &table_obj, &queries_obj)) return NULL;
+    if (width < 8 || width > 8191) {
+        PyErr_Format(PyExc_ValueError, "width is %zd; expected 8 to 8191", width);
+        return NULL;
+    }
+    if (take_buffer(values_obj, &values, 1, "values") < 0 || take_buffer(table_obj, &table, 4, "table entries") < 0 ||
+        take_buffer(queries_obj, &queries, 1, "queries") < 0)
+        goto done;
+    hm_digest_lookup job = {0};
+    size_t entries = (size_t)table.len / 4;
+    for (unsigned bits = 1; bits < 32; bits++)
+        if (entries == ((size_t)1 << bits) + 1) job.bits = bits;
+    if (!job.bits || (size_t)values.len % (size_t)width || (size_t)queries.len % (size_t)width) {
+        PyErr_SetString(PyExc_ValueError, "values, table and queries do not fit each other");
+        goto done;
+    }
+    job.values = values.buf;
+    job.count = (size_t)values.len / (size_t)width;
+    job.width = (size_t)width;
+    job.table = table.buf;
+    job.queries = queries.buf;
+    job.n = (size_t)queries.len / (size_t)width;
+    first = PyByteArray_FromStringAndSize(NULL, (Py_ssize_t)(job.n * 8));
+    last = PyByteArray_FromStringAndSize(NULL, (Py_ssize_t)(job.n * 8));
+    if (!first || !last) goto done;
+    job.first = (int64_t *)PyByteArray_AsString(first);
+    job.last = (int64_t *)PyByteArray_AsString(last);
+    int status;
+    Py_BEGIN_ALLOW_THREADS
+    status = hm_guarded(do_digest_lookup, &job);
+    Py_END_ALLOW_THREADS
+    result = status == HM_OK ? PyTuple_Pack(2, first, last) : raise_status(status);
+done:
+    Py_XDECREF(first);
+    Py_XDECREF(last);
+    if (values.obj) PyBuffer_Release(&values);
+    if (table.obj) PyBuffer_Release(&table);
+    if (queries.obj) PyBuffer_Release(&queries);
+    return result;
+}
+
+/* parse_digest_lines(text, start, width, out, found, paths) -> (next, found, lines, paths). */
+static PyObject *parse_digest_lines(PyObject *self, PyObject *args) {
+    (void)self;
+    Py_buffer text, out;
+    Py_ssize_t start, width, found;
+    int paths;
+    PyObject *result = NULL;
+    if (!PyArg_ParseTuple(args, "y*nnw*ni", &text, &start, &width, &out, &found, &paths)) return NULL;
+    if (width < 4 || width > 8188 || width % 4 || start < 0 || start > text.len || found < 0 || out.len % width ||
+        found > out.len / width || paths < -1 || paths > 1) {
+        PyErr_SetString(PyExc_ValueError, "text, start, width, out, found and paths do not fit each other");
+        goto done;
+    }
+    hm_digest_lines job = {text.buf,
+                           (size_t)text.len,
+                           (size_t)width,
+                           out.buf,
+                           (size_t)(out.len / width),
+                           (size_t)start,
+                           (size_t)found,
+                           0,
+                           paths};
+    Py_BEGIN_ALLOW_THREADS
+    hm_digests_parse(&job);
+    Py_END_ALLOW_THREADS
+    result = Py_BuildValue("(nnni)", (Py_ssize_t)job.at, (Py_ssize_t)job.found, (Py_ssize_t)job.lines, job.paths);
+done:
+    PyBuffer_Release(&text);
+    PyBuffer_Release(&out);
+    return result;
+}
+
+static const char *const lookup_buffers[] = {"digests", "first", "last", "rows", "row sources", "row categories",
+                                             "reference offsets", "references", "source names", "source offsets",
+                                             "category names", "category offsets"};
+static const size_t lookup_items[] = {1, 8, 8, 4, 4, 4, 8, 1, 1, 8, 1, 8};
+enum { LOOKUP_BUFFERS = 12 };
+
+static hm_names names_of(const Py_buffer *text, const Py_buffer *offsets) {
+    return (hm_names){text->buf, (size_t)text->len, offsets->buf, (size_t)offsets->len / 8 - 1};
+}
+
+/* write_lookup_lines((digests, first, last, rows, row_source, row_category, ref_offsets, ref_text, source_names,
+ * source_offsets, category_names, category_offsets), width, hits_only, out, query, position)
+ * -> (written, query, position, stopped). */
+static PyObject *write_lookup_lines(PyObject *self, PyObject *args) {
+    (void)self;
+    PyObject *sources, *result = NULL;
+    Py_ssize_t width, query, position;
+    int hits_only;
+    Py_buffer out, b[LOOKUP_BUFFERS];
+    memset(b, 0, sizeof b);
+    if (!PyArg_ParseTuple(args, "O!npw*nn", &PyTuple_Type, &sources, &width, &hits_only, &out, &query, &position)) return NULL;
+    if (PyTuple_Size(sources) != LOOKUP_BUFFERS) {
+        PyErr_Format(PyExc_ValueError, "%zd buffers; expected %d", PyTuple_Size(sources), (int)LOOKUP_BUFFERS);
+        goto done;
+    }
+    for (int i = 0; i < LOOKUP_BUFFERS; i++)
+        if (take_buffer(PyTuple_GetItem(sources, i), &b[i], lookup_items[i], lookup_buffers[i]) < 0) goto done;
+    Py_ssize_t n = b[1].len / 8, nrows = b[4].len / 4;
+    if (width < 4 || width > 8191 || b[0].len != n * width || b[2].len != b[1].len || b[5].len != b[4].len ||
+        b[6].len != (nrows + 1) * 8 || b[9].len < 8 || b[11].len < 8 || query < 0 || query > n || position < 0) {
+        PyErr_SetString(PyExc_ValueError, "digests, positions and rows do not fit each other");
+        goto done;
+    }
+    hm_lookup_lines job = {0};
+    job.digests = b[0].buf;
+    job.first = b[1].buf;
+    job.last = b[2].buf;
+    job.n = (size_t)n;
+    job.width = (size_t)width;
+    job.rows = b[3].buf;
+    job.count = (size_t)b[3].len / 4;
+    job.row_source = b[4].buf;
+    job.row_category = b[5].buf;
+    job.nrows = (size_t)nrows;
+    job.ref_offsets = b[6].buf;
+    job.ref_text = b[7].buf;
+    job.ref_size = (size_t)b[7].len;
+    job.sources = names_of(&b[8], &b[9]);
+    job.categories = names_of(&b[10], &b[11]);
+    job.hits_only = hits_only;
+    job.out = out.buf;
+    job.capacity = (size_t)out.len;
+    job.query = (size_t)query;
+    job.position = (size_t)position;
+    int status;
+    Py_BEGIN_ALLOW_THREADS
+    status = hm_guarded(do_digest_write, &job);
+    Py_END_ALLOW_THREADS
+    if (status != HM_OK) {
+        raise_status(status);
+        goto done;
+    }
+    result = Py_BuildValue("(nnni)", (Py_ssize_t)job.written, (Py_ssize_t)job.query, (Py_ssize_t)job.position, job.stopped);
+done:
+    for (int i = 0; i < LOOKUP_BUFFERS; i++)
+        if (b[i].obj) PyBuffer_Release(&b[i]);
+    PyBuffer_Release(&out);
     return result;
 }
 
@@ -680,6 +839,9 @@ static PyMethodDef methods[] = {
     {"order_hits", order_hits, METH_VARARGS, NULL},
     {"search", search, METH_VARARGS, NULL},
     {"ring_build", ring_build, METH_VARARGS, NULL},
+    {"digest_lookup", digest_lookup, METH_VARARGS, NULL},
+    {"parse_digest_lines", parse_digest_lines, METH_VARARGS, NULL},
+    {"write_lookup_lines", write_lookup_lines, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -10,58 +10,47 @@ static uint16_t chunk_of(const uint8_t *code, size_t chunk) {
     return value;
 }
 
-/* One counting sort for each chunk from first to last (exclusive). `cursor` is scratch of 65,536. */
-void hm_ring_build(const uint8_t *codes, size_t n, size_t width, size_t first, size_t last, uint32_t *offsets,
-                   uint8_t *buckets, uint32_t *cursor) {
+/* The table of one chunk: a counting sort. `table` has HM_RING_BUCKETS + 8 n + HM_RING_PADDING bytes and is aligned to 4;
+ * `cursor` is scratch of 65,536. */
+void hm_ring_build(const uint8_t *codes, size_t n, size_t width, size_t chunk, uint8_t *table, uint32_t *cursor) {
     size_t chunks = width / 2;
-    for (size_t c = first; c < last; c++) {
-        uint32_t *start = offsets + c * (HM_CHUNK_VALUES + 1);
-        uint8_t *table = buckets + c * n * 8;
-        memset(start, 0, (HM_CHUNK_VALUES + 1) * sizeof *start);
-        for (size_t i = 0; i < n; i++) start[chunk_of(codes + i * width, c) + 1]++;
-        for (size_t v = 0; v < HM_CHUNK_VALUES; v++) start[v + 1] += start[v];
-        memset(cursor, 0, HM_CHUNK_VALUES * sizeof *cursor);
-        for (size_t i = 0; i < n; i++) {
-            const uint8_t *code = codes + i * width;
-            uint16_t value = chunk_of(code, c), next = chunk_of(code, (c + 1) % chunks);
-            uint16_t third = chunk_of(code, (c + 2) % chunks);
-            uint32_t position = (uint32_t)i;
-            size_t length = start[value + 1] - start[value], at = cursor[value]++;
-            uint8_t *bucket = table + (size_t)start[value] * 8;
-            memcpy(bucket + at * 2, &next, 2);
-            memcpy(bucket + (length + at) * 2, &third, 2);
-            memcpy(bucket + (length + at) * 4, &position, 4);
-        }
+    uint32_t *start = (uint32_t *)(void *)table;
+    uint8_t *buckets = table + HM_RING_BUCKETS;
+    memset(start, 0, HM_RING_BUCKETS);
+    memset(buckets + n * 8, 0, HM_RING_PADDING);
+    for (size_t i = 0; i < n; i++) start[chunk_of(codes + i * width, chunk) + 1]++;
+    for (size_t v = 0; v < HM_CHUNK_VALUES; v++) start[v + 1] += start[v];
+    memset(cursor, 0, HM_CHUNK_VALUES * sizeof *cursor);
+    for (size_t i = 0; i < n; i++) {
+        const uint8_t *code = codes + i * width;
+        uint16_t value = chunk_of(code, chunk), next = chunk_of(code, (chunk + 1) % chunks);
+        uint16_t third = chunk_of(code, (chunk + 2) % chunks);
+        uint32_t position = (uint32_t)i;
+        size_t length = start[value + 1] - start[value], at = cursor[value]++;
+        uint8_t *bucket = buckets + (size_t)start[value] * 8;
+        memcpy(bucket + at * 2, &next, 2);
+        memcpy(bucket + (length + at) * 2, &third, 2);
+        memcpy(bucket + (length + at) * 4, &position, 4);
     }
 }
 
-/* The offsets of every chunk ascend from 0 to n: the condition under which no probe leaves the buckets. */
-int hm_ring_check(const uint32_t *offsets, size_t chunks, size_t n) {
-    for (size_t c = 0; c < chunks; c++) {
-        const uint32_t *start = offsets + c * (HM_CHUNK_VALUES + 1);
-        if (start[0] != 0 || start[HM_CHUNK_VALUES] != n) return HM_DAMAGED;
-        uint32_t falls = 0;
-        for (size_t v = 0; v < HM_CHUNK_VALUES; v++) falls |= start[v] > start[v + 1];
-        if (falls) return HM_DAMAGED;
-    }
-    return HM_OK;
+/* The offsets of a chunk ascend from 0 to n: the condition under which no probe leaves the buckets. */
+int hm_ring_check(const uint32_t *offsets, size_t n) {
+    uint32_t falls = 0;
+    if (offsets[0] != 0 || offsets[HM_CHUNK_VALUES] != n) return HM_DAMAGED;
+    for (size_t v = 0; v < HM_CHUNK_VALUES; v++) falls |= offsets[v] > offsets[v + 1];
+    return falls ? HM_DAMAGED : HM_OK;
 }
 
-/* How much longer than on even data the bucket is in which an average entry lies, for the most uneven chunk; 1 is even. */
-double hm_ring_skew(const uint32_t *offsets, size_t chunks, size_t n) {
-    double worst = 1;
-    for (size_t c = 0; c < chunks && n; c++) {
-        const uint32_t *start = offsets + c * (HM_CHUNK_VALUES + 1);
-        double sum = 0;
-        for (size_t v = 0; v < HM_CHUNK_VALUES; v++) {
-            double length = (double)(start[v + 1] - start[v]);
-            sum += length * length;
-        }
-        double expected = 1 + (double)(n - 1) / HM_CHUNK_VALUES;
-        double skew = sum / (double)n / expected;
-        worst = skew > worst ? skew : worst;
+/* How much longer than on even data the bucket is in which an average entry lies; 1 is even. */
+double hm_ring_skew(const uint32_t *offsets, size_t n) {
+    double sum = 0;
+    if (!n) return 1;
+    for (size_t v = 0; v < HM_CHUNK_VALUES; v++) {
+        double length = (double)(offsets[v + 1] - offsets[v]);
+        sum += length * length;
     }
-    return worst;
+    return sum / (double)n / (1 + (double)(n - 1) / HM_CHUNK_VALUES);
 }
 
 /* r + 1 is spread over the chunks as evenly as whole numbers allow: t + 1 each, and one more for some, far from each other,

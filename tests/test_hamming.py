@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from hashmatch import kernels
 from hashmatch.errors import KernelUnavailableError
 from hashmatch.index import hamming
-from hashmatch.index.hamming import FaissFlat, HammingEngine, NumpyFlat, choose_engine
+from hashmatch.index.hamming import FaissFlat, HammingEngine, KernelFlat, choose_engine
 
 BENCHMARK = Path(__file__).parents[1] / "benchmarks" / "hamming_planted.py"
 Codes = NDArray[np.uint8]
-ENGINES: tuple[HammingEngine, ...] = (FaissFlat(), NumpyFlat())
+ENGINES: tuple[HammingEngine, ...] = (FaissFlat(), KernelFlat())
 RADII = {32: (0, 1, 30, 31, 32, 63, 64, 128, 255, 256), 8: (0, 1, 6, 7, 15, 16, 32, 63, 64)}
 
 each_engine = pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
@@ -189,16 +189,17 @@ def test_both_engines_agree_on_many(engine: HammingEngine) -> None:
 
 
 class TestChooseEngine:
-    def test_by_size(self) -> None:
+    def test_by_size(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(kernels, "active", lambda: "numpy")
         limit = hamming.SMALL_JOB
-        assert isinstance(choose_engine(0, 0), NumpyFlat)
-        assert isinstance(choose_engine(1, limit), NumpyFlat)
+        assert isinstance(choose_engine(0, 0), KernelFlat)
+        assert isinstance(choose_engine(1, limit), KernelFlat)
         assert isinstance(choose_engine(1, limit + 1), FaissFlat)
         assert isinstance(choose_engine(limit + 1, 1), FaissFlat)
 
     def test_a_forced_kernel_is_used_for_jobs_of_any_size(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(kernels.ENVIRONMENT_VARIABLE, "numpy")
-        assert isinstance(choose_engine(1_000_000, 1_000_000), NumpyFlat)
+        assert isinstance(choose_engine(1_000_000, 1_000_000), KernelFlat)
 
     def test_a_forced_kernel_that_is_missing_is_an_error(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(kernels.ENVIRONMENT_VARIABLE, "no-such-kernel")
@@ -208,7 +209,7 @@ class TestChooseEngine:
 
     def test_a_faster_kernel_is_used_for_jobs_of_any_size(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(kernels, "active", lambda: "portable")
-        assert isinstance(choose_engine(1_000_000, 1_000_000), NumpyFlat)
+        assert isinstance(choose_engine(1_000_000, 1_000_000), KernelFlat)
 
 
 class TestPlantedBenchmark:
@@ -237,7 +238,7 @@ class TestPlantedBenchmark:
             name = "wrong"
 
             def range_search(self, queries: Codes, codes: Codes, radius: int) -> hamming.Triple:
-                offsets, positions, distances = NumpyFlat().range_search(
+                offsets, positions, distances = KernelFlat().range_search(
                     queries, codes, max(0, radius - 1) if defect == "radius" else radius
                 )
                 if defect == "lost" and len(positions) > 100:

@@ -18,12 +18,12 @@ from hashmatch import kernels
 from hashmatch.algorithms import ALGORITHMS, Kind
 from hashmatch.errors import ArrayError, RadiusError, UnknownAlgorithmError
 from hashmatch.index.compiled import CompiledList
-from hashmatch.index.hamming import FaissFlat, HammingEngine, NumpyFlat
+from hashmatch.index.hamming import FaissFlat, HammingEngine, KernelFlat
 from hashmatch.index.search import Searcher, Triple
 
 EXACT = tuple(name for name in SEARCHED if ALGORITHMS[name].kind is Kind.EXACT)
 BY_DISTANCE = tuple(name for name in SEARCHED if name not in EXACT)
-ENGINES = (None, FaissFlat(), NumpyFlat())
+ENGINES = (None, FaissFlat(), KernelFlat())
 
 
 @pytest.fixture(autouse=True)

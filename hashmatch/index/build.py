@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hashmatch import kernels
 from hashmatch.algorithms import ALGORITHMS, Kind
 from hashmatch.errors import UsageError
 from hashmatch.files import replace_file
 from hashmatch.index.compiled import ALIGNMENT, HEADER, HEADER_SIZE, MAGIC, TABLE_ROW, VERSION
 from hashmatch.index.exact import build_table, sort_order, table_bits
+from hashmatch.index.hamming import has_ring
 
 __all__ = ["HashColumn", "Rows", "write_compiled"]
 
@@ -116,6 +118,8 @@ def _section_names(rows: Rows) -> Iterator[str]:
             yield from (f"{name}.values", f"{name}.rows", f"{name}.table")
         else:
             yield from (f"{name}.codes", f"{name}.starts", f"{name}.rows")
+            if has_ring(name, len(rows.hashes[name].rows)):
+                yield from (f"{name}.ring.{chunk}" for chunk in range(ALGORITHMS[name].width // 2))
 
 
 def _sections(rows: Rows, meta: bytes) -> Iterator[tuple[str, int, Any]]:
@@ -145,6 +149,11 @@ def _sections(rows: Rows, meta: bytes) -> Iterator[tuple[str, int, Any]]:
             fresh = np.ones(len(values), np.bool_)
             fresh[1:] = np.any(values[1:] != values[:-1], axis=1)
             starts = np.append(np.flatnonzero(fresh), len(values)).astype("<u4")
-            yield f"{name}.codes", width, values[fresh]
+            codes = np.ascontiguousarray(values[fresh])
+            del values
+            yield f"{name}.codes", width, codes
             yield f"{name}.starts", 4, starts
             yield f"{name}.rows", 4, owners
+            if has_ring(name, len(owners)):
+                for chunk in range(width // 2):  # one at a time in memory
+                    yield f"{name}.ring.{chunk}", 1, kernels.ring_table(codes, chunk)

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from hashmatch import kernels
 from hashmatch.algorithms import ALGORITHMS, Kind
 from hashmatch.errors import (
     CompiledListDamagedError,
@@ -32,6 +33,7 @@ from hashmatch.errors import (
     shorten,
 )
 from hashmatch.index.exact import as_strings, build_table, table_bits
+from hashmatch.kernels.ring import table_size
 
 __all__ = ["MAGIC", "VERSION", "CodeSection", "CompiledList", "DigestSection", "Section"]
 
@@ -145,6 +147,22 @@ class CompiledList:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def check_size(self) -> None:
+        """Check that the file is still as long as it was: reading behind the end of a mapped file ends a process.
+
+        Raises:
+            CompiledListTruncatedError: it has become shorter, or the list is closed.
+        """
+        try:
+            size = self._map.size()
+        except (OSError, ValueError) as error:
+            raise CompiledListTruncatedError(f"{self.path}: is no longer open ({error})") from error
+        if size < len(self._map):
+            raise CompiledListTruncatedError(
+                f"{self.path}: has become shorter while it was open: {size:,} bytes; expected {len(self._map):,}: "
+                "a compiled list must not be changed in place; compile it again"
+            )
+
     # ------------------------------------------------------------------ contents
 
     @property
@@ -207,6 +225,33 @@ class CompiledList:
             self._cache[key] = section
         result: CodeSection = self._cache[key]
         return result
+
+    def ring(self, algorithm: str) -> tuple[NDArray[np.uint8], ...] | None:
+        """The ring tables of a Hamming algorithm's codes, one a chunk; None where the list is too short to have them.
+
+        Their checksums are verified here, their offsets by the kernels; what a table says of a code is compared with
+        the code itself by every search.
+        """
+        key = f"{algorithm}.ring-tables"
+        if key not in self._cache:
+            chunks = range(ALGORITHMS[algorithm].width // 2)
+            there = [chunk for chunk in chunks if f"{algorithm}.ring.{chunk}" in self.sections]
+            if there and len(there) != len(chunks):
+                raise self._damaged(f"{algorithm}.ring.{there[0]}", f"is one of {len(there)}; expected {len(chunks)}")
+            count = len(self.codes(algorithm).codes)
+            tables = tuple(self._array(f"{algorithm}.ring.{chunk}", np.uint8) for chunk in there)
+            for chunk, table in enumerate(tables):
+                if len(table) != table_size(count):
+                    raise self._damaged(
+                        f"{algorithm}.ring.{chunk}", f"is {len(table)} bytes; {count} codes need {table_size(count)}"
+                    )
+            self._cache[key] = tables or None
+        result: tuple[NDArray[np.uint8], ...] | None = self._cache[key]
+        return result
+
+    def has_ring(self, algorithm: str) -> bool:
+        """Whether there are ring tables; nothing is read."""
+        return f"{algorithm}.ring.0" in self.sections
 
     def refs(self, rows: Sequence[int] | NDArray[np.integer[Any]]) -> list[str]:
         """The entry references of some rows."""
@@ -299,6 +344,9 @@ class CompiledList:
             codes, starts, rows = self.codes(name)
             if np.any(as_strings(codes)[1:] <= as_strings(codes)[:-1]):
                 raise self._damaged(f"{name}.codes", "is not strictly ascending")
+            for chunk, table in enumerate(self.ring(name) or ()):
+                if not np.array_equal(table, kernels.ring_table(codes, chunk)):
+                    raise self._damaged(f"{name}.ring.{chunk}", "does not agree with the codes")
             together = np.ones(max(0, len(rows) - 1), np.bool_)
             together[starts[1:-1].astype(np.int64) - 1] = False
         if np.any(together & (rows[1:] <= rows[:-1])):
@@ -378,6 +426,7 @@ class CompiledList:
     # ------------------------------------------------------------------ sections
 
     def _section(self, name: str) -> Section | None:
+        self.check_size()
         section = self.sections.get(name)
         if section is not None and self._verify and name not in self._verified:
             self._verify_digest(name)

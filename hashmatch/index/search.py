@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hashmatch.algorithms import ALGORITHMS, Kind, check_radius, get
-from hashmatch.errors import ArrayError, CompiledListDamagedError, UnknownAlgorithmError
+from hashmatch.errors import ArrayError, CompiledListDamagedError, UnknownAlgorithmError, UsageError
 from hashmatch.index import euclidean, exact, hamming
-from hashmatch.index.compiled import CodeSection, CompiledList
+from hashmatch.index.compiled import CompiledList
+from hashmatch.kernels.code_index import expand
 
 __all__ = ["Searcher", "Triple"]
 
@@ -23,11 +25,49 @@ Triple = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[Any]]
 class Searcher:
     """Searches a compiled list. Complete and exact for every radius; results per query ordered by (distance, row)."""
 
-    def __init__(self, compiled: CompiledList, engine: hamming.HammingEngine | None = None) -> None:
-        """Search ``compiled``; ``engine`` replaces the choice of Hamming engine (for tests and comparisons)."""
+    def __init__(
+        self, compiled: CompiledList, engine: hamming.HammingEngine | None = None, threads: int | None = None
+    ) -> None:
+        """Search a compiled list.
+
+        Args:
+            compiled: the list; it must stay open.
+            engine: replaces the choice of Hamming engine (for tests and comparisons).
+            threads: most threads that one search may use; None: one for each processor that this process may use.
+                Results do not depend on it.
+
+        Raises:
+            UsageError: fewer than one thread.
+        """
+        if threads is not None and (not isinstance(threads, int) or isinstance(threads, bool) or threads < 1):
+            raise UsageError(f"threads is {threads!r}; expected a whole number of 1 or more, or None")
         self.compiled = compiled
+        self.threads = threads or _processors()
         self._engine = engine
+        self._sections: dict[str, hamming.SectionSearch] = {}
         self.engines_used: dict[str, str] = {}
+
+    def prepare(self) -> None:
+        """Fetch and verify now what perceptual searches need, so that none of them has to: for a service.
+
+        Raises:
+            CompiledListError: a section fails its checks.
+        """
+        for name in self.compiled.algorithms:
+            if ALGORITHMS[name].kind is Kind.HAMMING:
+                self._section(name).prepare()
+
+    def _section(self, algorithm: str) -> hamming.SectionSearch:
+        if algorithm not in self._sections:
+            compiled, section = self.compiled, self.compiled.codes(algorithm)
+            self._sections[algorithm] = hamming.SectionSearch(
+                section.codes,
+                section.starts,
+                section.rows,
+                (lambda: compiled.ring(algorithm)) if compiled.has_ring(algorithm) else None,
+                verifies=compiled.verifies,
+            )
+        return self._sections[algorithm]
 
     def search_digests(self, algorithm: str, digests: NDArray[np.uint8]) -> Triple:
         """Rows whose digest equals each query.
@@ -80,18 +120,56 @@ class Searcher:
         if ALGORITHMS[algorithm].kind is Kind.EUCLIDEAN:
             found = euclidean.range_search(queries, section.codes, radius)
             self.engines_used[algorithm] = "flat (exact float32 product)"
+        elif self._engine is not None:
+            found = self._engine.range_search(queries, section.codes, radius)
+            self.engines_used[algorithm] = self._engine.name
         else:
-            engine = self._engine or hamming.choose_engine(len(queries), len(section.codes))
-            found = engine.range_search(queries, section.codes, radius)
-            self.engines_used[algorithm] = engine.name
+            with self._damage():
+                search = self._section(algorithm)
+                found = search.range_search(queries, radius, self.threads)
+            self.engines_used[algorithm] = search.used
+            return found
         with self._damage():
-            return _to_rows(found, section)
+            return expand(found, section.starts, section.rows)
+
+    def search_nearest(self, algorithm: str, codes: NDArray[np.uint8], k: int) -> Triple:
+        """The ``k`` nearest rows of each query, whatever their distance; exact, ties in the order of rows.
+
+        Args:
+            algorithm: a Hamming algorithm.
+            codes: uint8[n, width].
+            k: at least 1.
+
+        Returns:
+            As `search_codes`; a query has fewer than ``k`` results only where the list has fewer rows with a hash.
+
+        Raises:
+            UnknownAlgorithmError: not a Hamming algorithm.
+            UsageError: ``k`` is not a whole number of 1 or more.
+            ArrayError: wrong dtype or shape.
+            CompiledListDamagedError: the list's section fails its checks.
+        """
+        if get(algorithm).kind is not Kind.HAMMING:
+            raise UnknownAlgorithmError(f"{algorithm} is not matched by Hamming distance")
+        if not isinstance(k, int) or isinstance(k, bool) or k < 1:
+            raise UsageError(f"k is {k!r}; expected a whole number of 1 or more")
+        _check_queries(algorithm, codes)
+        with self._damage():
+            search = self._section(algorithm)
+            near = ALGORITHMS[algorithm].radius
+            found = search.nearest(np.ascontiguousarray(codes), k, near, self.threads)
+        self.engines_used[algorithm] = search.used
+        return found
 
     @contextlib.contextmanager
     def _damage(self) -> Iterator[None]:
         """Positions that lead nowhere are damage; they are met where verification was switched off."""
+        self.compiled.check_size()
         try:
             yield
+        except OSError as error:  # the kernels met the end of the file
+            self.compiled.check_size()
+            raise CompiledListDamagedError(f"{self.compiled.path}: cannot be read ({error})") from error
         except (IndexError, ValueError) as error:
             raise CompiledListDamagedError(
                 f"{self.compiled.path}: is damaged ({error}); compile the list again"
@@ -122,17 +200,7 @@ def _expand(
     return offsets, rows[positions].astype(np.int64), owner
 
 
-def _to_rows(found: Triple, section: CodeSection) -> Triple:
-    """From positions of distinct codes to the rows that bear them, ordered by (query, distance, row)."""
-    offsets, positions, distances = found
-    first = section.starts[positions].astype(np.int64)
-    last = section.starts[positions + 1].astype(np.int64)
-    _, rows, owner = _expand(first, last, section.rows)
-    if len(rows) == 0:
-        return np.zeros_like(offsets), rows, distances[:0]
-    query = np.repeat(np.arange(len(offsets) - 1, dtype=np.int64), np.diff(offsets))[owner]
-    expanded = distances[owner]
-    order = np.lexsort((rows, expanded, query))
-    result = np.zeros_like(offsets)
-    np.cumsum(np.bincount(query, minlength=len(offsets) - 1), out=result[1:])
-    return result, rows[order], expanded[order]
+def _processors() -> int:
+    """Processors that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return max(1, len(affinity(0)) if affinity is not None else os.cpu_count() or 1)

@@ -25,18 +25,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hashmatch.errors import ArrayError, KernelUnavailableError, RadiusError, shorten
+from hashmatch.kernels import ring
+from hashmatch.kernels.digests import Found, RowTexts
 
 __all__ = [
     "DIHEDRAL_ORDER",
     "ENVIRONMENT_VARIABLE",
     "Implementation",
     "active",
+    "digest_lookup",
     "forced",
     "hamming_range",
     "implementations",
+    "parse_digest_lines",
     "pdq_dihedral_from_luma",
     "pdq_from_luma",
     "rgb_to_luma",
+    "write_lookup_lines",
 ]
 
 #: Name of the environment variable that forces an implementation.
@@ -57,6 +62,16 @@ class Kernels(Protocol):
     def pdq_from_luma(self, luma: NDArray[np.float32]) -> tuple[NDArray[np.uint8], int]: ...
     def pdq_dihedral_from_luma(self, luma: NDArray[np.float32]) -> tuple[NDArray[np.uint8], int]: ...
     def rgb_to_luma(self, rgb: NDArray[np.uint8]) -> NDArray[np.float32]: ...
+    def ring_table(self, codes: NDArray[np.uint8], chunk: int) -> NDArray[np.uint8]: ...
+    def digest_lookup(
+        self, values: NDArray[np.uint8], table: NDArray[np.uint32], queries: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]: ...
+    def parse_digest_lines(
+        self, text: bytes, start: int, out: NDArray[np.uint8], found: int, paths: int
+    ) -> tuple[int, int, int, int]: ...
+    def write_lookup_lines(
+        self, found: Found, texts: RowTexts, out: NDArray[np.uint8], query: int, position: int, *, hits_only: bool
+    ) -> tuple[int, int, int, int]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +183,29 @@ def hamming_range(queries: NDArray[np.uint8], database: NDArray[np.uint8], radiu
     return _loaded(active()).hamming_range(queries, database, _checked_radius(radius, 8 * width))
 
 
+def ring_table(codes: NDArray[np.uint8], chunk: int) -> NDArray[np.uint8]:
+    """The table of one chunk of the ring index (`hashmatch.kernels.ring`), the same bytes on every implementation.
+
+    Args:
+        codes: ``uint8[n, 8]`` or ``uint8[n, 32]``, n below 2**32.
+        chunk: 0 to 3, or 0 to 15.
+
+    Returns:
+        ``uint8[ring.table_size(n)]``; FORMATS.md describes it.
+
+    Raises:
+        ArrayError: wrong dtype or shape, or a chunk that the codes do not have.
+        KernelUnavailableError: the forced implementation is missing.
+    """
+    _check_codes("codes", codes)
+    if codes.shape[1] not in ring.WIDTHS or not 0 <= chunk < codes.shape[1] // 2 or len(codes) >= 1 << 32:
+        raise ArrayError(
+            f"codes are {_describe(codes)} and the chunk is {chunk}; expected uint8[n, 8] with a chunk of 0 to 3, or "
+            "uint8[n, 32] with a chunk of 0 to 15"
+        )
+    return _loaded(active()).ring_table(np.ascontiguousarray(codes), chunk)
+
+
 def rgb_to_luma(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Luma 0.299 R + 0.587 G + 0.114 B, summed in float64 in this order and rounded once.
 
@@ -222,16 +260,140 @@ def pdq_dihedral_from_luma(luma: NDArray[np.float32]) -> tuple[NDArray[np.uint8]
     return _loaded(active()).pdq_dihedral_from_luma(luma)
 
 
+def digest_lookup(
+    values: NDArray[np.uint8], table: NDArray[np.uint32], queries: NDArray[np.uint8]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Where each query stands in the sorted ``values``: (first, last), ``last`` exclusive; equal where it is absent.
+
+    The arrays may be views of a mapped file: whatever they say, nothing outside them is read.
+
+    Args:
+        values: ``uint8[k, width]``, ascending as bytes, width of at least 8 bytes.
+        table: ``uint32[2**bits + 1]`` with ``bits`` from 1 to 31: how many values have leading bits below the index.
+        queries: ``uint8[n, width]``. Need not be contiguous.
+
+    Returns:
+        ``(first int64[n], last int64[n])``. Of an absent query, ``first`` is where it would stand in its bucket; all
+        are 0 where there are no values.
+
+    Raises:
+        ArrayError: wrong dtype or shape, or two widths.
+        ValueError: the table leads outside the values. Values that do not ascend are not noticed.
+        OSError: the arrays are views of a mapped file that has become shorter.
+        KernelUnavailableError: the forced implementation is missing.
+    """
+    _check_codes("values", values, 8)
+    _check_codes("queries", queries, 8)
+    if queries.shape[1] != values.shape[1]:
+        raise ArrayError(
+            f"queries are {queries.shape[1]:,} bytes wide and values {values.shape[1]:,}; expected one width"
+        )
+    right = isinstance(table, np.ndarray) and table.dtype == np.uint32 and table.ndim == 1
+    if not right or not 3 <= len(table) <= (1 << 31) + 1 or (len(table) - 1).bit_count() != 1:
+        raise ArrayError(f"the table is {_describe(table)}; expected uint32[2**bits + 1] with bits from 1 to 31")
+    return _loaded(active()).digest_lookup(values, table, queries)
+
+
+def parse_digest_lines(
+    text: bytes, start: int, out: NDArray[np.uint8], found: int, paths: int
+) -> tuple[int, int, int, int]:
+    r"""Digests from lines of text, up to the first line that is none of the common forms.
+
+    The common forms: ``digest``, ``digest  path``, ``digest *path``, ``digest path`` (whose path does not start with a
+    bracket), the last three also after a leading backslash, which says that the path is escaped (``\n``, ``\r``,
+    ``\\``). Empty lines and lines that start with ``#`` are passed over. Digits in any case; no control character but
+    the tab in a path, any other byte; a path of at most 65,536 bytes. Lines end with a line feed; the last may lack it.
+
+    Args:
+        text: whole lines.
+        start: where in ``text`` to begin.
+        out: ``uint8[capacity, width]``, C-contiguous and writable, width a multiple of 4 bytes: filled from ``found``
+            on.
+        found: digests that are in ``out`` already.
+        paths: whether the first digest of the file came with a path: -1 not known yet, 0 or 1. With 1, a digest without
+            a path is no common form, as a line that was cut short looks like that.
+
+    Returns:
+        ``(next, found, lines, paths)``: where the first line starts that was not taken (the end of the text if all
+        were), digests in ``out``, lines that were passed. It stops at an uncommon line, and at a digest for which there
+        is no room.
+
+    Raises:
+        ArrayError: ``out`` has the wrong dtype, shape or contiguity.
+        ValueError: ``start``, ``found`` or ``paths`` lie outside their ranges.
+        KernelUnavailableError: the forced implementation is missing.
+    """
+    _check_codes("out", out, 4)
+    if not out.flags.c_contiguous or not out.flags.writeable or out.shape[1] % 4:
+        raise ArrayError(f"out is {_describe(out)}; expected a contiguous writable array, its width a multiple of 4")
+    if not 0 <= start <= len(text) or not 0 <= found <= len(out) or paths not in (-1, 0, 1):
+        raise ValueError(f"start {start}, found {found} or paths {paths} is outside its range")
+    return _loaded(active()).parse_digest_lines(text, start, out, found, paths)
+
+
+def write_lookup_lines(
+    found: Found, texts: RowTexts, out: NDArray[np.uint8], query: int, position: int, *, hits_only: bool
+) -> tuple[int, int, int, int]:
+    r"""The result of a lookup as lines of text: ``digest TAB source TAB reference TAB category LF`` for each entry.
+
+    A query that found nothing gives ``digest TAB - LF``, or no line with ``hits_only``. References are copied as they
+    are where they are printable ASCII without a backslash; at any other it stops, for the caller to write that line.
+
+    Args:
+        found: the queries and their places, as `digest_lookup` returns them.
+        texts: what stands behind the places; may be views of a mapped file.
+        out: ``uint8[size]``, contiguous and writable.
+        query: the query to begin with.
+        position: entry of that query to begin with, 0 for its first.
+        hits_only: no line for a query that found nothing.
+
+    Returns:
+        ``(written, query, position, stopped)``: bytes in ``out``, the line that is next, and why it ended: 0 all is
+        written, 1 the next line does not fit in what is left of ``out``, 2 its reference must be escaped.
+
+    Raises:
+        ArrayError: wrong dtype, shape or contiguity.
+        ValueError: a place or a number leads outside its array.
+        OSError: the arrays are views of a mapped file that has become shorter.
+        KernelUnavailableError: the forced implementation is missing.
+    """
+    _check_codes("digests", found.digests, 4)
+    for name, array, dtype, length in (
+        ("first", found.first, np.int64, len(found.digests)),
+        ("last", found.last, np.int64, len(found.digests)),
+        ("rows", texts.rows, np.uint32, None),
+        ("source", texts.source, np.uint32, None),
+        ("category", texts.category, np.uint32, len(texts.source)),
+        ("ref_offsets", texts.ref_offsets, np.uint64, len(texts.source) + 1),
+        ("ref_text", texts.ref_text, np.uint8, None),
+        ("source names", texts.sources.text, np.uint8, None),
+        ("source offsets", texts.sources.offsets, np.uint64, None),
+        ("category names", texts.categories.text, np.uint8, None),
+        ("category offsets", texts.categories.offsets, np.uint64, None),
+        ("out", out, np.uint8, None),
+    ):
+        right = isinstance(array, np.ndarray) and array.dtype == dtype and array.ndim == 1 and array.flags.c_contiguous
+        if not right or length not in (None, len(array)):
+            expected = f"{np.dtype(dtype)}[{'n' if length is None else f'{length:,}'}]"
+            raise ArrayError(f"{name} is {_describe(array)}; expected {expected}, contiguous")
+    if not out.flags.writeable:
+        raise ArrayError("out is read-only; expected a writable array")
+    if not 0 <= query <= len(found.digests) or position < 0:
+        raise ValueError(f"query {query} or position {position} is outside its range")
+    return _loaded(active()).write_lookup_lines(found, texts, out, query, position, hits_only=hits_only)
+
+
 def _describe(value: object) -> str:
     if not isinstance(value, np.ndarray):
         return f"a {type(value).__name__}"
     return f"{value.dtype}[{', '.join(str(side) for side in value.shape)}]"
 
 
-def _check_codes(what: str, codes: NDArray[np.uint8]) -> None:
+def _check_codes(what: str, codes: NDArray[np.uint8], least: int = 1) -> None:
     right = isinstance(codes, np.ndarray) and codes.dtype == np.uint8 and codes.ndim == 2
-    if not right or not 1 <= codes.shape[1] <= _MAX_WIDTH:
-        raise ArrayError(f"{what} are {_describe(codes)}; expected uint8[n, width] with a width of 1 to {_MAX_WIDTH:,}")
+    if not right or not least <= codes.shape[1] <= _MAX_WIDTH:
+        expected = f"uint8[n, width] with a width of {least} to {_MAX_WIDTH:,}"
+        raise ArrayError(f"{what} are {_describe(codes)}; expected {expected}")
 
 
 def _check_luma(luma: NDArray[np.float32]) -> None:

@@ -6,15 +6,22 @@ make arrays of what comes back. The extension itself is described in ``native/RE
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 import hashmatch._native as _native  # noqa: PLR0402 - this form says "not found" where it was not built
 from hashmatch.kernels import reference
+from hashmatch.kernels.digests import Found, RowTexts
+from hashmatch.kernels.ring import table_size
 
 __all__ = ["NativeKernels", "numbers", "reasons"]
 
 
+@cache
 def numbers() -> dict[str, int]:
     """Name -> number of the implementations that this processor runs, fastest first."""
     return {name: number for number, (name, available, _) in enumerate(_native.implementations()) if available}
@@ -23,6 +30,57 @@ def numbers() -> dict[str, int]:
 def reasons() -> dict[str, str]:
     """Name -> why not, for the implementations of this build that this processor does not run."""
     return {name: reason for name, available, reason in _native.implementations() if not available}
+
+
+Triple = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint16]]
+
+
+def _triple(found: tuple[bytearray, bytearray, bytearray]) -> Triple:
+    offsets, rows, distances = found
+    return np.frombuffer(offsets, np.int64), np.frombuffer(rows, np.int64), np.frombuffer(distances, np.uint16)
+
+
+# Functions of `hashmatch.kernels.code_index.CodeIndex`, which owns the handles. ``number`` is an implementation's.
+
+
+def open_codes(
+    codes: NDArray[np.uint8],
+    tables: Sequence[NDArray[np.uint8]] | None,
+    starts: NDArray[np.uint32] | None,
+    rows: NDArray[np.uint32] | None,
+) -> tuple[Any, float]:
+    """(handle that holds the arrays, skew of the ring tables). Checks the tables' offsets."""
+    handle = _native.open_codes(codes, codes.shape[1], None if tables is None else tuple(tables), starts, rows)
+    return handle, _native.ring_skew(handle)
+
+
+def search(number: int, handle: Any, queries: NDArray[np.uint8], radius: int, budget: int) -> Triple:
+    """All of a search in one call: by the ring query by query, or by a flat scan where the budget is 0."""
+    return _triple(_native.search(number, handle, queries, radius, budget))
+
+
+def flat(number: int, handle: Any, queries: NDArray[np.uint8], radii: NDArray[np.uint16], first: int, last: int) -> Any:
+    """Hits among the codes ``first`` to ``last`` (exclusive), one radius a query."""
+    return _native.flat_hits(number, handle, queries, radii, first, last)
+
+
+def ring_by_query(
+    number: int, handle: Any, queries: NDArray[np.uint8], radius: int, budget: int, first: int, last: int
+) -> Any:
+    """Hits of the queries ``first`` to ``last`` (exclusive)."""
+    return _native.ring_hits_by_query(number, handle, queries, radius, budget, first, last)
+
+
+def ring_by_bucket(
+    number: int, handle: Any, queries: NDArray[np.uint8], radius: int, budget: int, first: int, last: int
+) -> Any:
+    """Hits through the chunks ``first`` to ``last`` (exclusive), or None where the budget was spent."""
+    return _native.ring_hits_by_bucket(number, handle, queries, radius, budget, first, last)
+
+
+def ordered(handle: Any, hits: list[Any], queries: int) -> Triple:
+    """Hits as a result."""
+    return _triple(_native.order_hits(handle, hits, queries))
 
 
 class NativeKernels:
@@ -43,9 +101,39 @@ class NativeKernels:
         self, queries: NDArray[np.uint8], database: NDArray[np.uint8], radius: int
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint16]]:
         """See `hashmatch.kernels.hamming_range`: a flat scan."""
-        codes = _native.open_codes(np.ascontiguousarray(database), database.shape[1], None, None, None, None)
-        offsets, rows, distances = _native.search(self.number, codes, np.ascontiguousarray(queries), radius, 0)
-        return np.frombuffer(offsets, np.int64), np.frombuffer(rows, np.int64), np.frombuffer(distances, np.uint16)
+        codes = _native.open_codes(np.ascontiguousarray(database), database.shape[1], None, None, None)
+        return search(self.number, codes, np.ascontiguousarray(queries), radius, 0)
+
+    def ring_table(self, codes: NDArray[np.uint8], chunk: int) -> NDArray[np.uint8]:
+        """See `hashmatch.kernels.ring_table`."""
+        table = np.empty(table_size(len(codes)), np.uint8)
+        _native.ring_build(codes, codes.shape[1], chunk, table)
+        return table
+
+    # --- exact digests
+
+    def digest_lookup(
+        self, values: NDArray[np.uint8], table: NDArray[np.uint32], queries: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """See `hashmatch.kernels.digest_lookup`: many queries under way at once, prefetched."""
+        first, last = _native.digest_lookup(
+            np.ascontiguousarray(values), values.shape[1], _aligned(table), np.ascontiguousarray(queries)
+        )
+        return np.frombuffer(first, np.int64), np.frombuffer(last, np.int64)
+
+    def parse_digest_lines(
+        self, text: bytes, start: int, out: NDArray[np.uint8], found: int, paths: int
+    ) -> tuple[int, int, int, int]:
+        """See `hashmatch.kernels.parse_digest_lines`."""
+        return _native.parse_digest_lines(text, start, out.shape[1], out, found, paths)
+
+    def write_lookup_lines(
+        self, found: Found, texts: RowTexts, out: NDArray[np.uint8], query: int, position: int, *, hits_only: bool
+    ) -> tuple[int, int, int, int]:
+        """See `hashmatch.kernels.write_lookup_lines`."""
+        arrays = (*found, *texts[:5], *texts.sources, *texts.categories)
+        buffers = tuple(_aligned(array) for array in arrays)
+        return _native.write_lookup_lines(buffers, found.digests.shape[1], hits_only, out, query, position)
 
     # --- pixels
 
@@ -60,3 +148,8 @@ class NativeKernels:
     def rgb_to_luma(self, rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
         """See `hashmatch.kernels.rgb_to_luma`."""
         return reference.rgb_to_luma(rgb)
+
+
+def _aligned(array: NDArray[Any]) -> NDArray[Any]:
+    """``array``, or a copy of it where it is not contiguous and aligned."""
+    return np.require(array, requirements=("C", "A"))

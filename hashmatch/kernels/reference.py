@@ -23,14 +23,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hashmatch.kernels import pdq_banded, pdq_float32
+from hashmatch.kernels.digests import digest_lookup, parse_digest_lines, write_lookup_lines
+from hashmatch.kernels.ring import build_table as ring_table
 
 __all__ = [
+    "digest_lookup",
     "hamming_range",
+    "parse_digest_lines",
     "pdq_dihedral_from_luma",
     "pdq_from_luma",
     "pdq_in_float32",
     "pdq_in_float64",
     "rgb_to_luma",
+    "ring_table",
+    "write_lookup_lines",
 ]
 
 _MIN_SIDE = 5  # pixels: below, PDQ defines an all-zero hash
