@@ -27,7 +27,7 @@ LAYERS = (
     ("hashing", "index"),
     ("lists",),
     ("matcher",),
-    ("scan", "report"),
+    ("scan", "report", "lookup"),
     ("cli",),
     ("__main__",),
 )

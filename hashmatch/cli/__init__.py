@@ -29,6 +29,7 @@ VERBS = {
     "list": "Create, fill, inspect and check hash lists.",
     "compile": "Compile a list into the file that matching maps.",
     "match": "Match hash lists from elsewhere against a list.",
+    "lookup": "Look up millions of digests, one line of output for each, in order.",
     "scan": "Hash images in folders and match them against a list.",
     "doctor": "Show versions, kernels and limits, and what is missing.",
 }

@@ -18,6 +18,7 @@ from hashmatch.errors import UsageError, printable, shorten
 
 __all__ = [
     "algorithm_list",
+    "binary_output",
     "check_output",
     "echo_lines",
     "output_stream",
@@ -139,3 +140,14 @@ def output_stream(path: str | None, inputs: Iterable[str | os.PathLike[str] | No
         yield text
         text.flush()
         text.detach()
+
+
+@contextlib.contextmanager
+def binary_output(
+    path: str | None, inputs: Iterable[str | os.PathLike[str] | None] = ()
+) -> Iterator[Callable[[bytes | memoryview], object]]:
+    """A function that writes bytes to where `output_stream` would write text, under the same rules."""
+    with output_stream(path, inputs) as stream:
+        stream.flush()
+        yield stream.buffer.write
+        stream.buffer.flush()

@@ -253,6 +253,11 @@ class CompiledList:
         """Whether there are ring tables; nothing is read."""
         return f"{algorithm}.ring.0" in self.sections
 
+    def reference_arrays(self) -> tuple[NDArray[np.uint64], NDArray[np.uint8]]:
+        """(offsets uint64[rows + 1], text uint8[size]): reference ``i`` is ``text[offsets[i]:offsets[i + 1]]``."""
+        offsets = self._row_array("ref.offsets", np.uint64, self.rows + 1, self._offsets_problem)
+        return offsets, np.frombuffer(self._bytes_view("ref.text"), np.uint8)
+
     def refs(self, rows: Sequence[int] | NDArray[np.integer[Any]]) -> list[str]:
         """The entry references of some rows."""
         offsets = self._row_array("ref.offsets", np.uint64, self.rows + 1, self._offsets_problem)

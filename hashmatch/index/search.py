@@ -84,15 +84,24 @@ class Searcher:
             ArrayError: wrong dtype or shape.
             CompiledListDamagedError: the list's section fails its checks.
         """
+        first, last = self.locate_digests(algorithm, digests)
+        with self.damage():
+            offsets, rows, _ = _expand(first, last, self.compiled.digests(algorithm).rows)
+        return offsets, rows, np.zeros(len(rows), np.uint16)
+
+    def locate_digests(self, algorithm: str, digests: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Where each query stands among the list's digests of an algorithm: (first, last), ``last`` exclusive.
+
+        The rows are ``compiled.digests(algorithm).rows[first:last]``. Arguments and errors as in `search_digests`.
+        """
         if get(algorithm).kind is not Kind.EXACT:
             raise UnknownAlgorithmError(f"{algorithm} is not a digest; search_codes looks it up")
         _check_queries(algorithm, digests)
         section = self.compiled.digests(algorithm)
-        with self._damage():
-            first, last = exact.lookup(section.values, section.table, digests)
-            offsets, rows, _ = _expand(first, last, section.rows)
+        with self.damage():
+            places = exact.lookup(section.values, section.table, digests)
         self.engines_used[algorithm] = "sorted digests"
-        return offsets, rows, np.zeros(len(rows), np.uint16)
+        return places
 
     def search_codes(self, algorithm: str, codes: NDArray[np.uint8], radius: int) -> Triple:
         """Rows that bear a code at distance <= ``radius`` (inclusive) of each query.
@@ -124,12 +133,12 @@ class Searcher:
             found = self._engine.range_search(queries, section.codes, radius)
             self.engines_used[algorithm] = self._engine.name
         else:
-            with self._damage():
+            with self.damage():
                 search = self._section(algorithm)
                 found = search.range_search(queries, radius, self.threads)
             self.engines_used[algorithm] = search.used
             return found
-        with self._damage():
+        with self.damage():
             return expand(found, section.starts, section.rows)
 
     def search_nearest(self, algorithm: str, codes: NDArray[np.uint8], k: int) -> Triple:
@@ -154,7 +163,7 @@ class Searcher:
         if not isinstance(k, int) or isinstance(k, bool) or k < 1:
             raise UsageError(f"k is {k!r}; expected a whole number of 1 or more")
         _check_queries(algorithm, codes)
-        with self._damage():
+        with self.damage():
             search = self._section(algorithm)
             near = ALGORITHMS[algorithm].radius
             found = search.nearest(np.ascontiguousarray(codes), k, near, self.threads)
@@ -162,7 +171,7 @@ class Searcher:
         return found
 
     @contextlib.contextmanager
-    def _damage(self) -> Iterator[None]:
+    def damage(self) -> Iterator[None]:
         """Positions that lead nowhere are damage; they are met where verification was switched off."""
         self.compiled.check_size()
         try:

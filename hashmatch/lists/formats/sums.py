@@ -29,7 +29,7 @@ from hashmatch.lists.entry import Entry, pack_hashes
 from hashmatch.lists.formats.cells import algorithm_of, check_reference, shown
 from hashmatch.lists.formats.source import Head, Input, ReadOptions
 
-__all__ = ["detect", "read"]
+__all__ = ["detect", "read", "refuse_open_line", "value_and_path"]
 
 _BSD = re.compile(r"(\\?)([A-Za-z0-9-]+) ?\((.+)\) ?= ?([0-9A-Fa-f]+)", re.DOTALL)
 _ESCAPE = re.compile(r"\\(.?)", re.DOTALL)
@@ -63,9 +63,8 @@ def read(source: Input, options: ReadOptions, *, algorithm: str) -> Iterator[Ent
         InputError: the file fails while it is read.
     """
     if not options.settled and source.head().first_line_is_open:
-        _refuse_open_line(source, algorithm)
-    digits = 2 * ALGORITHMS[algorithm].width
-    mask = pack_hashes({algorithm: bytes(digits // 2)})[:4]
+        refuse_open_line(source, algorithm)
+    mask = pack_hashes({algorithm: bytes(ALGORITHMS[algorithm].width)})[:4]
     empty = EMPTY_DIGESTS[algorithm]
     cap = options.limits.max_string
     paths: bool | None = None
@@ -75,20 +74,9 @@ def read(source: Input, options: ReadOptions, *, algorithm: str) -> Iterator[Ent
             continue
         count += 1
         try:
-            text, path = _split(line, digits, algorithm)
-            try:
-                value = binascii.unhexlify(text)
-            except ValueError:
-                value = b""
-            if 2 * len(value) != digits:
-                value = parse_hex(algorithm, text)
+            value, path = value_and_path(line, algorithm, cap, paths=paths)
             if paths is None:
                 paths = bool(path)
-            elif paths and not path:
-                raise RecordError("found a digest without a path; expected a path, as the records before it have")
-            # A line end in a path that was escaped is meant; elsewhere it is refused like any control character.
-            unescaped = path.replace("\n", "").replace("\r", "") if line[0] == "\\" else path
-            check_reference(unescaped, "path", cap)
             if not path.isprintable():
                 path = path.encode(errors="surrogateescape").decode(errors="backslashreplace")
             yield (
@@ -101,7 +89,35 @@ def read(source: Input, options: ReadOptions, *, algorithm: str) -> Iterator[Ent
             yield error
 
 
-def _refuse_open_line(source: Input, algorithm: str) -> None:
+def value_and_path(line: str, algorithm: str, cap: int, *, paths: bool | None) -> tuple[bytes, str]:
+    """The digest and the path ("" for none) of a line that is neither blank nor a comment.
+
+    Args:
+        line: the line, bytes that are not UTF-8 as surrogates.
+        algorithm: whose digests the file holds.
+        cap: characters of a path at most.
+        paths: whether the first record of the file has a path; None while that is not known.
+
+    Raises:
+        RecordError: the line is malformed.
+    """
+    digits = 2 * ALGORITHMS[algorithm].width
+    text, path = _split(line, digits, algorithm)
+    try:
+        value = binascii.unhexlify(text)
+    except ValueError:
+        value = b""
+    if 2 * len(value) != digits:
+        value = parse_hex(algorithm, text)
+    if paths and not path:
+        raise RecordError("found a digest without a path; expected a path, as the records before it have")
+    # A line end in a path that was escaped is meant; elsewhere it is refused like any control character.
+    unescaped = path.replace("\n", "").replace("\r", "") if line[0] == "\\" else path
+    check_reference(unescaped, "path", cap)
+    return value, path
+
+
+def refuse_open_line(source: Input, algorithm: str) -> None:
     """A lone digest without a line end may be a longer digest that was cut short: its width proves nothing."""
     lines = [line for line in source.head().lines if not line.startswith("#")]
     if lines and " " not in lines[0].strip():
