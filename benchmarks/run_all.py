@@ -21,6 +21,11 @@ SCRIPTS: tuple[tuple[str, list[str], list[str]], ...] = (
     ("startup.py", [], ["--runs", "3"]),
     ("import_icse.py", ["--keep", "{keep}"], ["--rows", "50000", "--runs", "1", "--keep", "{keep}"]),
     ("match_md5.py", ["--keep", "{keep}"], ["--rows", "50000", "--queries", "2000", "--runs", "1", "--keep", "{keep}"]),
+    (
+        "lookup_md5.py",
+        ["--keep", "{keep}"],
+        ["--rows", "50000", "--queries", "50000", "--runs", "1", "--keep", "{keep}"],
+    ),
     ("pdq_parity.py", ["--count", "2000"], ["--count", "60"]),
     ("hamming_planted.py", [], ["--entries", "2000", "--queries", "300"]),
     ("real_input.py", [], ["--images", "40"]),

@@ -177,14 +177,14 @@ class Lookup:
         """What is written of the rows; ``rows`` is the algorithm's, and is put in for each."""
         compiled = self.compiled
         sources = [source["name"] for source in compiled.meta["sources"]]
-        categories = ["-", *(f"{scheme}:{code}" for scheme, code in compiled.meta["categories"])]
+        categories = [f"{scheme}:{code}" for scheme, code in compiled.meta["categories"]]
         return RowTexts(
             _NOTHING.rows,
             compiled.row_sources(),
             compiled.row_categories(),
             *compiled.reference_arrays(),
             _names([_field(name) for name in sources]),
-            _names(["-", *(_field(text) for text in categories[1:])]),
+            _names(["", *(_field(text) for text in categories)]),
         )
 
     def _line(self, found: Found, texts: RowTexts, query: int, position: int) -> bytes:
