@@ -231,6 +231,7 @@ static void hm_sort_queries(const hm_ring_search *job, unsigned chunk, hm_sorted
     }
     memmove(sorted->offsets + 1, sorted->offsets, HM_CHUNK_VALUES * sizeof *sorted->offsets);
     sorted->offsets[0] = 0;
+    sorted->chunk = (int)chunk;
 }
 
 /* One bucket against the queries of the tile; those from bounds[d] to bounds[d + 1] are d bits away from the bucket. */
@@ -278,8 +279,8 @@ static int hm_tile(const hm_ring_search *job, unsigned chunk, const uint8_t *buc
     return HM_OK;
 }
 
-static int hm_ring_by_bucket(const hm_ring_search *job, unsigned chunk, hm_sorted_queries *sorted, uint64_t *spent,
-                             hm_sink *sink) {
+static int hm_ring_by_bucket(const hm_ring_search *job, unsigned chunk, uint32_t first, uint32_t last,
+                             hm_sorted_queries *sorted, uint64_t *spent, hm_sink *sink) {
     const hm_ring *ring = job->ring;
     hm_ring_scratch *scratch = job->scratch;
     const uint32_t *offsets = ring->offsets[chunk];
@@ -287,8 +288,8 @@ static int hm_ring_by_bucket(const hm_ring_search *job, unsigned chunk, hm_sorte
     size_t candidates = 0;
     if (most > job->limits.pair[chunk]) most = job->limits.pair[chunk];
     if (most < 0) return HM_OK;
-    hm_sort_queries(job, chunk, sorted);
-    for (uint32_t value = 0; value < HM_CHUNK_VALUES; value++) {
+    if (sorted->chunk != (int)chunk) hm_sort_queries(job, chunk, sorted);
+    for (uint32_t value = first; value < last; value++) {
         uint32_t start = offsets[value], length = offsets[value + 1] - start;
         if (!length) continue;
         const uint8_t *bucket = hm_bucket(ring, chunk, start);

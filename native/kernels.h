@@ -167,6 +167,7 @@ typedef struct {
 typedef struct {
     uint32_t *offsets;  /* 65,537 */
     hm_seeker *seekers; /* nq and 8 more */
+    int chunk;          /* the chunk that they are sorted by, -1 before the first */
 } hm_sorted_queries;
 
 /* --- exact digests: digests.c */
@@ -242,9 +243,9 @@ typedef struct {
     int (*flat)(const hm_flat *job, hm_sink *sink);
     /* One query after the other, first to last (exclusive). fallback[i] is set to 1 for a query that was abandoned. */
     int (*ring_by_query)(const hm_ring_search *job, size_t first, size_t last, uint8_t *fallback, hm_sink *sink);
-    /* All queries, bucket by bucket of one chunk. `spent` runs on from chunk to chunk. */
-    int (*ring_by_bucket)(const hm_ring_search *job, unsigned chunk, hm_sorted_queries *sorted, uint64_t *spent,
-                          hm_sink *sink);
+    /* All queries, bucket by bucket of one chunk, from value first to last (exclusive). `spent` runs on. */
+    int (*ring_by_bucket)(const hm_ring_search *job, unsigned chunk, uint32_t first, uint32_t last,
+                          hm_sorted_queries *sorted, uint64_t *spent, hm_sink *sink);
 } hm_kernels;
 
 extern const hm_kernels hm_portable;

@@ -84,11 +84,15 @@ static int do_by_query(void *context) {
     return w->kernels->ring_by_query(w->job, w->first, w->last, w->fallback, w->sink);
 }
 
+#define PARTS 16 /* of a chunk's values: what threads are given */
+
 static int do_by_bucket(void *context) {
     ring_work *w = context;
     uint64_t spent = 0;
-    for (size_t c = w->first; c < w->last; c++) {
-        int status = w->kernels->ring_by_bucket(w->job, (unsigned)c, w->sorted, &spent, w->sink);
+    for (size_t part = w->first; part < w->last; part++) {
+        uint32_t value = (uint32_t)(part % PARTS) * (HM_CHUNK_VALUES / PARTS);
+        int status = w->kernels->ring_by_bucket(w->job, (unsigned)(part / PARTS), value, value + HM_CHUNK_VALUES / PARTS,
+                                                w->sorted, &spent, w->sink);
         if (status != HM_OK) return status;
     }
     return HM_OK;
@@ -460,8 +464,8 @@ done:
     return result;
 }
 
-/* ring_hits_by_bucket(implementation, codes, queries, radius, budget, first, last): the chunks from first to last
- * (exclusive). None where the budget was spent. */
+/* ring_hits_by_bucket(implementation, codes, queries, radius, budget, first, last): the parts from first to last
+ * (exclusive); part p is the p % 16th sixteenth of the values of chunk p / 16. None where the budget was spent. */
 static PyObject *ring_hits_by_bucket(PyObject *self, PyObject *args) {
     (void)self;
     int number, radius;
@@ -473,14 +477,14 @@ static PyObject *ring_hits_by_bucket(PyObject *self, PyObject *args) {
     const hm_kernels *kernels = kernels_of(number);
     codes_t *codes = PyCapsule_GetPointer(capsule, CODES_NAME);
     hm_ring_search job = {0};
-    hm_sorted_queries sorted = {0};
+    hm_sorted_queries sorted = {NULL, NULL, -1};
     hm_sink *sink = NULL;
     if (!kernels || !codes) goto done;
     Py_ssize_t nq = queries_of(&queries, codes);
     if (nq < 0) goto done;
     if (begin_ring(&job, codes, &queries, nq, radius, budget) < 0) goto done;
-    if (first < 0 || first > last || (size_t)last > codes->ring.chunks) {
-        PyErr_SetString(PyExc_ValueError, "the range of chunks does not fit");
+    if (first < 0 || first > last || (size_t)last > codes->ring.chunks * PARTS) {
+        PyErr_SetString(PyExc_ValueError, "the range of parts does not fit");
         goto done;
     }
     sorted.offsets = calloc(HM_CHUNK_VALUES + 1, sizeof *sorted.offsets);

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from hashmatch.errors import UsageError
 from hashmatch.kernels import reference
-from hashmatch.kernels.ring import VALUES, WIDTHS, Costs, expected_work, table_size
+from hashmatch.kernels.ring import VALUES, WIDTHS, Costs, expected_work, table_size, visits
 
 __all__ = ["METHODS", "CodeIndex", "Triple", "expand"]
 
@@ -165,7 +165,7 @@ class CodeIndex:
         """All pairs at distance <= ``radius`` (inclusive, bits): complete and exact, whatever the method.
 
         Args:
-            queries: uint8[n, width], C-contiguous.
+            queries: uint8[n, width].
             radius: 0 to 8 * width.
             threads: most threads to use, at least 1. The result does not depend on it.
             method: one of `METHODS`, or "auto".
@@ -182,6 +182,7 @@ class CodeIndex:
         count, width = self.codes.shape
         if method != "auto" and (method not in METHODS or (method != "flat" and self.tables is None)):
             raise UsageError(f"cannot search by {method!r}; expected auto or one of {', '.join(METHODS)}, and tables")
+        queries = np.ascontiguousarray(queries)
         batch = _BATCH if radius * 4 < width * 8 else max(1, min(_BATCH, _BATCH_PAIRS // max(1, count)))
         if len(queries) <= batch:
             return self._batch(queries, radius, threads, method, implementation)
@@ -212,11 +213,11 @@ class CodeIndex:
             # Four times what is expected, so that chance alone never ends a search.
             expected = expected_work(chunks, radius, len(self.codes)).survivors * len(queries)
             limit = int(4 * expected) + 1_000_000 if method == "auto" else 1 << 62
-
-            def visit(chunk: int) -> Any:
-                return native.ring_by_bucket(number, handle, queries, radius, limit, chunk, chunk + 1)
-
-            hits = _on_threads(visit, list(range(chunks)), threads)
+            hits = _on_threads(
+                lambda part: native.ring_by_bucket(number, handle, queries, radius, limit, *part),
+                _cut_parts(chunks, radius, threads),
+                threads,
+            )
             if None not in hits:
                 return native.ordered(handle, hits, len(queries))
             way = "ring by query"
@@ -308,6 +309,19 @@ class CodeIndex:
 def _cut(count: int, parts: int) -> list[tuple[int, int]]:
     """``count`` in at most ``parts`` ranges of about the same size."""
     edges = [count * i // parts for i in range(parts + 1)]
+    return [(a, b) for a, b in pairwise(edges) if b > a]
+
+
+def _cut_parts(chunks: int, radius: int, threads: int) -> list[tuple[int, int]]:
+    """The sixteenths of all chunks in ranges of about the same work: three a thread, so that a slow one is made up for.
+
+    More would cost more: every range sorts the queries by each chunk that it touches.
+    """
+    if threads == 1:
+        return [(0, 16 * chunks)]
+    work = np.repeat(visits(chunks, radius), 16).cumsum()
+    edges = np.searchsorted(work, np.linspace(0, work[-1], 3 * threads + 1), side="left").tolist()
+    edges[-1] = 16 * chunks
     return [(a, b) for a, b in pairwise(edges) if b > a]
 
 

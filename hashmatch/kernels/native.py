@@ -74,7 +74,7 @@ def ring_by_query(
 def ring_by_bucket(
     number: int, handle: Any, queries: NDArray[np.uint8], radius: int, budget: int, first: int, last: int
 ) -> Any:
-    """Hits through the chunks ``first`` to ``last`` (exclusive), or None where the budget was spent."""
+    """Hits through the parts ``first`` to ``last`` (exclusive; sixteenths of chunks); None if the budget was spent."""
     return _native.ring_hits_by_bucket(number, handle, queries, radius, budget, first, last)
 
 

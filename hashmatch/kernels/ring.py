@@ -18,7 +18,19 @@ from math import comb, exp
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BUCKETS", "PADDING", "VALUES", "WIDTHS", "Costs", "Work", "build_table", "expected_work", "table_size"]
+__all__ = [
+    "BUCKETS",
+    "PADDING",
+    "VALUES",
+    "WIDTHS",
+    "Costs",
+    "Work",
+    "build_table",
+    "expected_work",
+    "table_size",
+    "thresholds",
+    "visits",
+]
 
 #: Widths of codes, in bytes, that the index is made for.
 WIDTHS = (8, 32)
@@ -120,6 +132,11 @@ def thresholds(chunks: int, radius: int) -> tuple[int, ...]:
 #: Number of 16-bit values within so many bits of a value: cumulative binomials, for -1 to 48 bits.
 _WITHIN = [0, *accumulate(comb(16, k) for k in range(17)), *[VALUES] * 32]
 _WITHIN_PAIR = [0, *accumulate(comb(32, k) for k in range(33)), *[1 << 32] * 32]
+
+
+def visits(chunks: int, radius: int) -> list[int]:
+    """How many values of each chunk a query visits."""
+    return [_WITHIN[min(t, 16) + 1] for t in thresholds(chunks, radius)]
 
 
 @lru_cache(maxsize=4096)
