@@ -157,8 +157,8 @@ class Lookup:
             return
         # The facts of entries are read, and verified, only where something was found.
         facts = self._texts if hits else _NOTHING
-        rows = self.compiled.digests(algorithm).rows if hits else _NOTHING.rows
-        found, texts = Found(np.ascontiguousarray(digests), first, last), facts._replace(rows=rows)
+        texts = facts._replace(rows=self.compiled.digests(algorithm).rows)
+        found = Found(np.ascontiguousarray(digests), first, last)
         query = position = 0
         while query < len(digests):
             with self._searcher.damage():

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import mmap
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,9 +13,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from hashmatch import kernels
+from hashmatch.errors import ArrayError
 from hashmatch.index.exact import MAX_TABLE_BITS, as_strings, build_table, lookup, sort_order, table_bits
 
 WIDTHS = (16, 20, 32, 64)
+IMPLEMENTATIONS = [item.name for item in kernels.implementations() if item.available]
+
+
+@pytest.fixture(scope="module", autouse=True, params=IMPLEMENTATIONS)
+def implementation(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Every test runs on every implementation of this machine."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv(kernels.ENVIRONMENT_VARIABLE, request.param)
+    yield request.param
+    patch.undo()
 
 
 def matrix(values: Sequence[bytes], width: int) -> NDArray[np.uint8]:
@@ -185,3 +200,89 @@ def test_as_strings_orders_as_bytes() -> None:
         assert (strings[shift:] == strings[:-shift]).tolist() == [
             a == b for a, b in zip(expected[shift:], expected, strict=False)
         ]
+
+
+class TestTheKernel:
+    """Arguments that are wrong, and files that say what is not so."""
+
+    VALUES = np.sort(np.random.default_rng(1).integers(0, 256, 300).astype(np.uint8)).repeat(16).reshape(300, 16)
+    TABLE = build_table(VALUES, 4)
+
+    @pytest.mark.parametrize("width", [8, 9, 15, 17, 144])
+    def test_any_width_from_8(self, width: int) -> None:
+        rng = np.random.default_rng(width)
+        values = [rng.bytes(8)[:7] * 2 + rng.bytes(width)[14:] for _ in range(200)]
+        values = [value[:width] for value in values]
+        assert_equals_dictionary(values, values + [rng.bytes(width) for _ in range(50)], width, bits=3)
+
+    @pytest.mark.parametrize(
+        ("values", "table", "queries"),
+        [
+            (VALUES.astype(np.int8), TABLE, VALUES),
+            (VALUES[:, :7], TABLE, VALUES[:, :7]),
+            (VALUES, TABLE, VALUES[:, :15]),
+            (VALUES[0], TABLE, VALUES),
+            (VALUES, TABLE.astype(np.int32), VALUES),
+            (VALUES, TABLE[:-1], VALUES),
+            (VALUES, TABLE[:2], VALUES),
+            (VALUES, TABLE[:0], VALUES),
+            (VALUES, TABLE.reshape(1, -1), VALUES),
+            (VALUES, TABLE, VALUES.tolist()),
+            (b"", TABLE, VALUES),
+        ],
+    )
+    def test_wrong_arrays(self, values: object, table: object, queries: object) -> None:
+        with pytest.raises(ArrayError):
+            kernels.digest_lookup(values, table, queries)  # type: ignore[arg-type]
+
+    def test_unaligned_and_strided_arrays(self) -> None:
+        raw = np.zeros(self.TABLE.nbytes + 1, np.uint8)
+        table = raw[1:].view(np.uint32)
+        table[:] = self.TABLE
+        expected = kernels.digest_lookup(self.VALUES, self.TABLE, self.VALUES)
+        wide = np.repeat(self.TABLE, 2)[::2]
+        for given_table in (table, wide):
+            for a, b in zip(kernels.digest_lookup(self.VALUES, given_table, self.VALUES), expected, strict=True):
+                assert a.tolist() == b.tolist()
+
+    @given(st.data())
+    @settings(max_examples=100, deadline=None)
+    def test_damaged_tables_are_errors_or_answers_inside(self, data: st.DataObject) -> None:
+        bits = data.draw(st.integers(1, 4))
+        count = data.draw(st.integers(0, 40))
+        number = st.integers(0, count) | st.integers(0, 2**32 - 1)
+        table = np.array(data.draw(st.lists(number, min_size=(1 << bits) + 1, max_size=(1 << bits) + 1)), np.uint32)
+        rng = np.random.default_rng(count)
+        values = rng.integers(0, 2, (count, 16), dtype=np.uint8) * np.uint8(255)  # not ascending either
+        queries = np.concatenate([values, rng.integers(0, 256, (9, 16), dtype=np.uint8)])
+        lies = False
+        for query in queries if count else ():
+            prefix = int(query[0]) >> (8 - bits)
+            lies |= not table[prefix] <= table[prefix + 1] <= count
+        if lies:
+            with pytest.raises(ValueError, match="leads outside"):
+                kernels.digest_lookup(values, table, queries)
+            return
+        first, last = kernels.digest_lookup(values, table, queries)
+        os.environ[kernels.ENVIRONMENT_VARIABLE], now = "numpy", os.environ[kernels.ENVIRONMENT_VARIABLE]
+        again = kernels.digest_lookup(values, table, queries)
+        os.environ[kernels.ENVIRONMENT_VARIABLE] = now
+        assert (first.tolist(), last.tolist()) == (again[0].tolist(), again[1].tolist())
+        assert all(0 <= a <= b <= count for a, b in zip(first.tolist(), last.tolist(), strict=True))
+
+    @pytest.mark.skipif(os.name == "nt", reason="a mapped file cannot be shortened there")
+    def test_a_mapped_file_that_shrinks(self, implementation: str, tmp_path: Path) -> None:
+        if implementation == "numpy":
+            pytest.skip("NumPy cannot be stopped from reading behind the end of a file")
+        values = np.zeros((100_000, 16), np.uint8)
+        values[:, :4] = np.arange(100_000, dtype=">u4").view(np.uint8).reshape(-1, 4)
+        path = tmp_path / "values"
+        path.write_bytes(values.tobytes())
+        with path.open("r+b") as file:
+            mapped = np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8).reshape(-1, 16)
+            table = build_table(values, 17)
+            first, last = kernels.digest_lookup(mapped, table, values)
+            assert np.array_equal(last - first, np.ones(100_000))
+            file.truncate(4096)
+            with pytest.raises(OSError, match="mapped file"):
+                kernels.digest_lookup(mapped, table, values)
