@@ -29,8 +29,11 @@ _MSVC = ["/std:c11", "/O2", "/fp:precise"]
 
 #: Source -> flags of its own, by family of compiler. Everything else is compiled for the baseline.
 FLAGS = {
-    "gnu": {"kernels_avx2.c": _GNU_AVX2, "kernels_avx512.c": _GNU_AVX512},
-    "msvc": {"kernels_avx2.c": ["/arch:AVX2"], "kernels_avx512.c": ["/arch:AVX512"]},
+    family: {f"{kernels}_{name}.c": flags for kernels in ("kernels", "pixels") for name, flags in sets.items()}
+    for family, sets in (
+        ("gnu", {"avx2": _GNU_AVX2, "avx512": _GNU_AVX512}),
+        ("msvc", {"avx2": ["/arch:AVX2"], "avx512": ["/arch:AVX512"]}),
+    )
 }
 _X86_64 = ("x86_64", "amd64")
 

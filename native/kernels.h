@@ -238,6 +238,8 @@ int hm_digests_write(hm_lookup_lines *job);
 
 /* --- the table of one instruction set */
 
+struct hm_pixels;
+
 typedef struct {
     const char *name;
     int (*flat)(const hm_flat *job, hm_sink *sink);
@@ -246,7 +248,16 @@ typedef struct {
     /* All queries, bucket by bucket of one chunk, from value first to last (exclusive). `spent` runs on. */
     int (*ring_by_bucket)(const hm_ring_search *job, unsigned chunk, uint32_t first, uint32_t last,
                           hm_sorted_queries *sorted, uint64_t *spent, hm_sink *sink);
+    const struct hm_pixels *pixels; /* pixels.h */
 } hm_kernels;
+
+extern const struct hm_pixels hm_pixels_portable;
+#ifdef HM_X86_64
+extern const struct hm_pixels hm_pixels_avx2, hm_pixels_avx512;
+#endif
+#ifdef HM_AARCH64
+extern const struct hm_pixels hm_pixels_neon;
+#endif
 
 extern const hm_kernels hm_portable;
 #ifdef HM_X86_64

@@ -74,4 +74,4 @@ HM_INLINE size_t frag_nonzero(const uint32_t *masks, size_t count, uint32_t vali
 #include "hamming_flat.h"
 #include "hamming_ring.h"
 
-const hm_kernels hm_portable = {"portable", hm_flat_scan, hm_ring_by_query, hm_ring_by_bucket};
+const hm_kernels hm_portable = {"portable", hm_flat_scan, hm_ring_by_query, hm_ring_by_bucket, &hm_pixels_portable};

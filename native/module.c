@@ -12,6 +12,7 @@
 
 #include "kernels.h"
 #include "mapped.h"
+#include "pixels.h"
 
 /* --- memory -------------------------------------------------------------------------------------------------------- */
 
@@ -831,6 +832,174 @@ done:
     return result;
 }
 
+/* --- pixels --------------------------------------------------------------------------------------------------------- */
+
+/* A buffer as a picture: 0, or -1 with an exception set. The buffer has no gaps, or two or three axes of which the first
+ * alone may have. */
+static int take_picture(PyObject *source, Py_buffer *view, Py_ssize_t height, Py_ssize_t width, int channels,
+                        Py_ssize_t stride, hm_picture *out) {
+    if (PyObject_GetBuffer(source, view, PyBUF_STRIDED_RO) < 0) return -1;
+    const Py_ssize_t most = PY_SSIZE_T_MAX / 4096; /* of pixels: what scratch is computed from */
+    Py_ssize_t length = view->len;
+    if (!PyBuffer_IsContiguous(view, 'C')) {
+        Py_ssize_t inner = view->itemsize;
+        for (int axis = view->ndim - 1; axis > 0; axis--) {
+            if (view->strides[axis] != inner && view->shape[axis] > 1) inner = 0;
+            inner *= view->shape[axis];
+        }
+        length = 0;
+        if (view->ndim >= 2 && view->shape[0] > 0 && view->strides[0] >= inner && view->strides[0] == stride) {
+            length = (view->shape[0] - 1) * view->strides[0] + inner;
+        }
+    }
+    if ((channels != 1 && channels != 3 && channels != 4) || height < 0 || width < 0 || stride < 0 || width > most / 4 ||
+        (width && height > most / width) || stride < width * channels || (height && stride > PY_SSIZE_T_MAX / height) ||
+        (height && width && (height - 1) * stride + width * channels > length)) {
+        PyErr_Format(PyExc_ValueError, "no picture of %zd x %zd pixels, %d channels and %zd bytes a row is in %zd bytes", width,
+                     height, channels, stride, length);
+        return -1;
+    }
+    out->pixels = view->buf;
+    out->values = NULL;
+    out->height = (size_t)height;
+    out->width = (size_t)width;
+    out->stride = (size_t)stride;
+    out->channels = (unsigned)channels;
+    return 0;
+}
+
+/* `path`: 0 the fast one where it decides, else the exact one; 1 the fast one alone (None where it cannot decide); 2 the
+ * exact one alone. */
+static PyObject *pdq_of(const hm_pixels *kernels, const hm_picture *picture, int dihedral, int path) {
+    uint8_t codes[8 * 32];
+    int quality = 0, status = HM_UNDECIDED;
+    if (path != 2) {
+        void *scratch = vector_alloc(hm_pdq_fast_scratch(picture));
+        if (!scratch) return PyErr_NoMemory();
+        Py_BEGIN_ALLOW_THREADS
+        status = kernels->pdq_fast(picture, dihedral, scratch, codes, &quality);
+        Py_END_ALLOW_THREADS
+        vector_free(scratch);
+    }
+    if (status == HM_UNDECIDED) {
+        if (path == 1) return Py_NewRef(Py_None);
+        void *scratch = vector_alloc(hm_pdq_exact_scratch(picture));
+        if (!scratch) return PyErr_NoMemory();
+        Py_BEGIN_ALLOW_THREADS
+        kernels->pdq_exact(picture, dihedral, scratch, codes, &quality);
+        Py_END_ALLOW_THREADS
+        vector_free(scratch);
+    }
+    return Py_BuildValue("(y#i)", (const char *)codes, (Py_ssize_t)(dihedral ? 8 * 32 : 32), quality);
+}
+
+/* pdq(implementation, pixels, height, width, channels, row_stride, dihedral, path=0) -> (codes, quality) */
+static PyObject *pdq(PyObject *self, PyObject *args) {
+    (void)self;
+    int number, channels, dihedral, path = 0;
+    Py_ssize_t height, width, stride;
+    PyObject *source, *result = NULL;
+    if (!PyArg_ParseTuple(args, "iOnninp|i", &number, &source, &height, &width, &channels, &stride, &dihedral, &path)) return NULL;
+    const hm_kernels *kernels = kernels_of(number);
+    Py_buffer view = {0};
+    hm_picture picture;
+    if (kernels && take_picture(source, &view, height, width, channels, stride, &picture) == 0) {
+        result = pdq_of(kernels->pixels, &picture, dihedral, path);
+    }
+    if (view.obj) PyBuffer_Release(&view);
+    return result;
+}
+
+/* pdq_float(implementation, luma, height, width, dihedral, path=0) -> (codes, quality) */
+static PyObject *pdq_float(PyObject *self, PyObject *args) {
+    (void)self;
+    int number, dihedral, path = 0;
+    Py_ssize_t height, width;
+    PyObject *source, *result = NULL;
+    if (!PyArg_ParseTuple(args, "iOnnp|i", &number, &source, &height, &width, &dihedral, &path)) return NULL;
+    const hm_kernels *kernels = kernels_of(number);
+    Py_buffer view = {0};
+    if (!kernels || take_buffer(source, &view, sizeof(float), "luma values") < 0) goto done;
+    size_t items = (size_t)view.len / sizeof(float);
+    if (height < 0 || width < 0 || (width && (size_t)height > items / (size_t)width) ||
+        (size_t)height * (size_t)width != items) {
+        PyErr_Format(PyExc_ValueError, "luma of %zd x %zd is not in %zd bytes", width, height, view.len);
+        goto done;
+    }
+    hm_picture picture = {NULL, view.buf, (size_t)height, (size_t)width, 0, 0};
+    result = pdq_of(kernels->pixels, &picture, dihedral, path);
+done:
+    if (view.obj) PyBuffer_Release(&view);
+    return result;
+}
+
+/* rgb_to_luma(implementation, pixels, height, width, channels, row_stride, out) -> None */
+static PyObject *rgb_to_luma(PyObject *self, PyObject *args) {
+    (void)self;
+    int number, channels;
+    Py_ssize_t height, width, stride;
+    PyObject *source, *target, *result = NULL;
+    if (!PyArg_ParseTuple(args, "iOnninO", &number, &source, &height, &width, &channels, &stride, &target)) return NULL;
+    const hm_kernels *kernels = kernels_of(number);
+    Py_buffer view = {0}, out = {0};
+    hm_picture picture;
+    if (!kernels || take_picture(source, &view, height, width, channels, stride, &picture) < 0) goto done;
+    if (PyObject_GetBuffer(target, &out, PyBUF_WRITABLE) < 0) goto done;
+    if ((size_t)out.len != picture.height * picture.width * sizeof(float) || (out.len && (uintptr_t)out.buf % sizeof(float))) {
+        PyErr_Format(PyExc_ValueError, "luma of %zd x %zd does not fit %zd bytes", width, height, out.len);
+        goto done;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    kernels->pixels->luma(&picture, out.buf);
+    Py_END_ALLOW_THREADS
+    result = Py_NewRef(Py_None);
+done:
+    if (view.obj) PyBuffer_Release(&view);
+    if (out.obj) PyBuffer_Release(&out);
+    return result;
+}
+
+/* family(implementation, pixels, height, width, channels, row_stride, which, vertical_first) -> (phash, dhash, ahash), None
+ * for what was not asked for (which: 1, 2, 4) or cannot be decided here. */
+static PyObject *family(PyObject *self, PyObject *args) {
+    (void)self;
+    int number, channels, which, vertical_first, decided = 0;
+    Py_ssize_t height, width, stride;
+    PyObject *source, *result = NULL;
+    if (!PyArg_ParseTuple(args, "iOnninii", &number, &source, &height, &width, &channels, &stride, &which, &vertical_first)) {
+        return NULL;
+    }
+    const hm_kernels *kernels = kernels_of(number);
+    Py_buffer view = {0};
+    hm_picture picture;
+    uint8_t codes[3 * 8];
+    if (!kernels || take_picture(source, &view, height, width, channels, stride, &picture) < 0) goto done;
+    if (!height || !width || which < 0 || which > 7 || vertical_first < 0 || vertical_first > 2) {
+        PyErr_SetString(PyExc_ValueError, "an empty picture, or a number that stands for nothing");
+        goto done;
+    }
+    if (height <= HM_FAMILY_MAX_SIDE && width <= HM_FAMILY_MAX_SIDE) {
+        void *scratch = vector_alloc(hm_family_scratch(&picture));
+        if (!scratch) {
+            PyErr_NoMemory();
+            goto done;
+        }
+        Py_BEGIN_ALLOW_THREADS
+        decided = kernels->pixels->family(&picture, which, vertical_first, scratch, codes);
+        Py_END_ALLOW_THREADS
+        vector_free(scratch);
+    }
+    PyObject *items[3];
+    for (int i = 0; i < 3; i++) {
+        items[i] = decided >> i & 1 ? PyBytes_FromStringAndSize((const char *)codes + 8 * i, 8) : Py_NewRef(Py_None);
+    }
+    if (items[0] && items[1] && items[2]) result = PyTuple_Pack(3, items[0], items[1], items[2]);
+    for (int i = 0; i < 3; i++) Py_XDECREF(items[i]);
+done:
+    if (view.obj) PyBuffer_Release(&view);
+    return result;
+}
+
 /* --- the module ---------------------------------------------------------------------------------------------------- */
 
 static PyMethodDef methods[] = {
@@ -846,12 +1015,18 @@ static PyMethodDef methods[] = {
     {"digest_lookup", digest_lookup, METH_VARARGS, NULL},
     {"parse_digest_lines", parse_digest_lines, METH_VARARGS, NULL},
     {"write_lookup_lines", write_lookup_lines, METH_VARARGS, NULL},
+    {"pdq", pdq, METH_VARARGS, NULL},
+    {"pdq_float", pdq_float, METH_VARARGS, NULL},
+    {"rgb_to_luma", rgb_to_luma, METH_VARARGS, NULL},
+    {"family", family, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 
 static int execute(PyObject *module) {
     known_count = hm_implementations(known);
     hm_ring_masks(ring_masks, ring_mask_counts);
+    hm_pdq_tables();
+    hm_resample_tables();
     hm_guard_install();
     if (!damaged_error) damaged_error = PyErr_NewException("hashmatch._native.DamagedError", PyExc_ValueError, NULL);
     if (!shrunk_error) shrunk_error = PyErr_NewException("hashmatch._native.ShrunkError", PyExc_OSError, NULL);
