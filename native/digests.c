@@ -32,11 +32,14 @@ HM_INLINE uint64_t big64(const uint8_t *p) {
 /* Queries between the load of a table entry, of a bucket, and the search in it. */
 #define AHEAD 16
 
-/* The sign of a - b as bytes; at least 8 of them. The first 8 nearly always decide. */
+/* The sign of a - b as bytes; at least 8 of them. The first 8 nearly always decide. What is no whole word at the end is
+ * compared with bytes before it, which are equal by then. (A call of memcmp took a tenth of a lookup.) */
 HM_INLINE int compare(const uint8_t *a, const uint8_t *b, size_t width) {
-    uint64_t x = big64(a), y = big64(b);
-    if (HM_OFTEN(x != y)) return x < y ? -1 : 1;
-    return memcmp(a + 8, b + 8, width - 8);
+    for (size_t at = 0; at < width; at = at + 16 > width && at + 8 < width ? width - 8 : at + 8) {
+        uint64_t x = big64(a + at), y = big64(b + at);
+        if (x != y) return x < y ? -1 : 1;
+    }
+    return 0;
 }
 
 /* The same midpoints as the NumPy version, so that even values that are not sorted give the same answer. */
@@ -190,11 +193,18 @@ void hm_digests_parse(hm_digest_lines *job) {
 
 /* --- lookups to lines ---------------------------------------------------------------------------------------------- */
 
+/* Four bytes to eight digits at a time; the width is a multiple of 4. */
 HM_INLINE uint8_t *hex(uint8_t *out, const uint8_t *bytes, size_t width) {
-    static const char digits[] = "0123456789abcdef";
-    for (size_t i = 0; i < width; i++) {
-        *out++ = (uint8_t)digits[bytes[i] >> 4];
-        *out++ = (uint8_t)digits[bytes[i] & 15];
+    for (size_t i = 0; i < width; i += 4, out += 8) {
+        uint32_t four;
+        memcpy(&four, bytes + i, sizeof four);
+        uint64_t x = four;
+        x = (x | x << 16) & 0x0000ffff0000ffffu;
+        x = (x | x << 8) & 0x00ff00ff00ff00ffu;
+        x = (x >> 4 & EVERY(0x0f)) | (x & 0x000f000f000f000fu) << 8; /* the high nibble comes first */
+        uint64_t letters = (x + EVERY(6)) >> 4 & EVERY(1);
+        x += EVERY('0') + letters * ('a' - '9' - 1);
+        memcpy(out, &x, sizeof x);
     }
     return out;
 }

@@ -213,7 +213,7 @@ enum { HM_LINES_DONE = 0, HM_LINES_FULL = 1, HM_LINES_ESCAPE = 2 };
 
 /* One line of text for each entry that a query found, one for a query that found none. */
 typedef struct {
-    const uint8_t *digests;      /* n x width: the queries */
+    const uint8_t *digests;      /* n x width: the queries; width a multiple of 4 */
     const int64_t *first, *last; /* of hm_digests_find */
     size_t n, width;
     const uint32_t *rows; /* row of each of the `count` values */

@@ -790,7 +790,7 @@ static PyObject *write_lookup_lines(PyObject *self, PyObject *args) {
     for (int i = 0; i < LOOKUP_BUFFERS; i++)
         if (take_buffer(PyTuple_GetItem(sources, i), &b[i], lookup_items[i], lookup_buffers[i]) < 0) goto done;
     Py_ssize_t n = b[1].len / 8, nrows = b[4].len / 4;
-    if (width < 4 || width > 8191 || b[0].len != n * width || b[2].len != b[1].len || b[5].len != b[4].len ||
+    if (width < 4 || width > 8188 || width % 4 || b[0].len != n * width || b[2].len != b[1].len || b[5].len != b[4].len ||
         b[6].len != (nrows + 1) * 8 || b[9].len < 8 || b[11].len < 8 || query < 0 || query > n || position < 0) {
         PyErr_SetString(PyExc_ValueError, "digests, positions and rows do not fit each other");
         goto done;

@@ -340,7 +340,7 @@ def write_lookup_lines(
     are where they are printable ASCII without a backslash; at any other it stops, for the caller to write that line.
 
     Args:
-        found: the queries and their places, as `digest_lookup` returns them.
+        found: the queries, their width a multiple of 4 bytes, and their places, as `digest_lookup` returns them.
         texts: what stands behind the places; may be views of a mapped file.
         out: ``uint8[size]``, contiguous and writable.
         query: the query to begin with.
@@ -358,6 +358,8 @@ def write_lookup_lines(
         KernelUnavailableError: the forced implementation is missing.
     """
     _check_codes("digests", found.digests, 4)
+    if found.digests.shape[1] % 4:
+        raise ArrayError(f"digests are {_describe(found.digests)}; expected a width that is a multiple of 4")
     for name, array, dtype, length in (
         ("first", found.first, np.int64, len(found.digests)),
         ("last", found.last, np.int64, len(found.digests)),
