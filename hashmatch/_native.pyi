@@ -5,7 +5,7 @@ place in `implementations`. Capsules stand for memory of the extension and are o
 wrong with an argument is a ValueError or a TypeError.
 """
 
-from typing import Any
+from typing import Any, Literal, overload
 
 from numpy.typing import NDArray
 from typing_extensions import CapsuleType
@@ -57,3 +57,61 @@ def write_lookup_lines(
 ) -> tuple[int, int, int, int]: ...
 
 # --- pixels
+
+# A picture is a buffer, its height and width in pixels, channels (1, 3 or 4) and the bytes from row to row.
+# path: 0 whichever decides, 1 the fast one alone (None where it cannot decide), 2 the exact one alone.
+@overload
+def pdq(
+    implementation: int,
+    pixels: _Buffer,
+    height: int,
+    width: int,
+    channels: int,
+    row_stride: int,
+    dihedral: bool,
+    path: Literal[0, 2] = 0,
+    /,
+) -> tuple[bytes, int]: ...
+@overload
+def pdq(
+    implementation: int,
+    pixels: _Buffer,
+    height: int,
+    width: int,
+    channels: int,
+    row_stride: int,
+    dihedral: bool,
+    path: int,
+    /,
+) -> tuple[bytes, int] | None: ...
+@overload
+def pdq_float(
+    implementation: int, luma: _Buffer, height: int, width: int, dihedral: bool, path: Literal[0, 2] = 0, /
+) -> tuple[bytes, int]: ...
+@overload
+def pdq_float(
+    implementation: int, luma: _Buffer, height: int, width: int, dihedral: bool, path: int, /
+) -> tuple[bytes, int] | None: ...
+def rgb_to_luma(
+    implementation: int,
+    pixels: _Buffer,
+    height: int,
+    width: int,
+    channels: int,
+    row_stride: int,
+    out: _Buffer,  # float32[height, width]
+    /,
+) -> None: ...
+
+# which: 1 phash, 2 dhash, 4 ahash, or their sum. None for one that was not asked for or cannot be decided.
+def family(
+    implementation: int,
+    pixels: _Buffer,
+    height: int,
+    width: int,
+    channels: int,
+    row_stride: int,
+    which: int,
+    vertical_first: int,
+    /,
+) -> tuple[bytes | None, bytes | None, bytes | None]: ...

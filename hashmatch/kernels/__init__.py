@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Protocol, cast
@@ -31,15 +31,21 @@ from hashmatch.kernels.digests import Found, RowTexts
 __all__ = [
     "DIHEDRAL_ORDER",
     "ENVIRONMENT_VARIABLE",
+    "FAMILY",
     "Implementation",
     "active",
     "digest_lookup",
+    "family_batch",
+    "family_from_pixels",
     "forced",
     "hamming_range",
     "implementations",
     "parse_digest_lines",
+    "pdq_batch",
     "pdq_dihedral_from_luma",
+    "pdq_dihedral_from_pixels",
     "pdq_from_luma",
+    "pdq_from_pixels",
     "rgb_to_luma",
     "write_lookup_lines",
 ]
@@ -49,6 +55,9 @@ ENVIRONMENT_VARIABLE = "HASHMATCH_KERNELS"
 
 #: Order of the eight orientations that `pdq_dihedral_from_luma` returns.
 DIHEDRAL_ORDER = ("original", "r90", "r180", "r270", "flipx", "flipy", "flip_plus", "flip_minus")
+
+#: The algorithms that `family_from_pixels` computes.
+FAMILY = ("phash", "dhash", "ahash")
 
 _MAX_WIDTH = 8191  # bytes: 65,528 bits, the most that a uint16 distance can hold
 
@@ -61,6 +70,11 @@ class Kernels(Protocol):
     def hamming_range(self, queries: NDArray[np.uint8], database: NDArray[np.uint8], radius: int) -> HammingRange: ...
     def pdq_from_luma(self, luma: NDArray[np.float32]) -> tuple[NDArray[np.uint8], int]: ...
     def pdq_dihedral_from_luma(self, luma: NDArray[np.float32]) -> tuple[NDArray[np.uint8], int]: ...
+    def pdq_from_pixels(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]: ...
+    def pdq_dihedral_from_pixels(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]: ...
+    def family_from_pixels(
+        self, pixels: NDArray[np.uint8], names: tuple[str, ...], vertical_first: int
+    ) -> dict[str, bytes | None]: ...
     def rgb_to_luma(self, rgb: NDArray[np.uint8]) -> NDArray[np.float32]: ...
     def ring_table(self, codes: NDArray[np.uint8], chunk: int) -> NDArray[np.uint8]: ...
     def digest_lookup(
@@ -260,6 +274,125 @@ def pdq_dihedral_from_luma(luma: NDArray[np.float32]) -> tuple[NDArray[np.uint8]
     return _loaded(active()).pdq_dihedral_from_luma(luma)
 
 
+def pdq_from_pixels(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
+    """PDQ of 8-bit pixels, bit for bit as the package ``pdqhash`` computes it (no resize before the filter).
+
+    Equals ``pdq_from_luma(rgb_to_luma(rgb))``, and for grey pixels that of RGB with three equal channels.
+
+    Args:
+        pixels: ``uint8[height, width]`` grey or luma, ``uint8[height, width, 3]`` RGB, or ``uint8[height, width, 4]``
+            RGB and a byte that is ignored. Need not be contiguous; gaps between rows cost no copy.
+
+    Returns:
+        ``(code uint8[32], quality)``, as `pdq_from_luma`.
+
+    Raises:
+        ArrayError: wrong dtype or shape.
+        KernelUnavailableError: the forced implementation is missing.
+    """
+    _check_pixels(pixels)
+    return _loaded(active()).pdq_from_pixels(pixels)
+
+
+def pdq_dihedral_from_pixels(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
+    """PDQ of the eight orientations of 8-bit pixels from one transform, as ``pdqhash.compute_dihedral`` does.
+
+    Args:
+        pixels: as `pdq_from_pixels`.
+
+    Returns:
+        ``(codes uint8[8, 32], quality)``, as `pdq_dihedral_from_luma`.
+
+    Raises:
+        ArrayError: wrong dtype or shape.
+        KernelUnavailableError: the forced implementation is missing.
+    """
+    _check_pixels(pixels)
+    return _loaded(active()).pdq_dihedral_from_pixels(pixels)
+
+
+def pdq_batch(pictures: Sequence[NDArray[np.uint8]]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """PDQ of many pictures, of any sizes.
+
+    Args:
+        pictures: each as `pdq_from_pixels` takes it.
+
+    Returns:
+        ``(codes uint8[n, 32], qualities uint8[n])``.
+
+    Raises:
+        ArrayError: wrong dtype or shape of one of them; nothing was computed.
+        KernelUnavailableError: the forced implementation is missing.
+    """
+    for picture in pictures:
+        _check_pixels(picture)
+    implementation = _loaded(active())
+    codes, qualities = np.empty((len(pictures), 32), np.uint8), np.empty(len(pictures), np.uint8)
+    for row, picture in enumerate(pictures):
+        codes[row], qualities[row] = implementation.pdq_from_pixels(picture)
+    return codes, qualities
+
+
+def family_from_pixels(
+    pixels: NDArray[np.uint8], names: Iterable[str] = FAMILY, *, vertical_first: int
+) -> dict[str, bytes | None]:
+    """pHash, dHash and aHash of 64 bits, bit for bit as the package ``imagehash`` computes them through Pillow.
+
+    Args:
+        pixels: as `pdq_from_pixels`, of at least one pixel.
+        names: some of `FAMILY`.
+        vertical_first: when the Pillow that is reproduced resamples columns before rows: 0 never (before 12.2), 1 where
+            the height is over 100 times the width (12.2 and 12.3), 2 where the height shrinks by over twice as many
+            pixels as the width (13.0 and later).
+
+    Returns:
+        Name -> 8 bytes, bits row by row, the first most significant; in the order of ``names``. None where rounding
+        could decide (a pHash whose median lies between two coefficients that are equal or nearly so, as in pictures
+        without detail; sides beyond 262,144 pixels): the caller then asks imagehash itself.
+
+    Raises:
+        ArrayError: wrong dtype or shape, or an empty picture.
+        ValueError: an unknown name, or a ``vertical_first`` that is not 0, 1 or 2.
+        KernelUnavailableError: the forced implementation is missing.
+    """
+    chosen = _check_family(names, vertical_first)
+    _check_pixels(pixels, 1)
+    return _loaded(active()).family_from_pixels(pixels, chosen, vertical_first)
+
+
+def family_batch(
+    pictures: Sequence[NDArray[np.uint8]], names: Iterable[str] = FAMILY, *, vertical_first: int
+) -> dict[str, tuple[NDArray[np.uint8], NDArray[np.bool_]]]:
+    """The hashes of `family_from_pixels` of many pictures, of any sizes.
+
+    Args:
+        pictures: each as `family_from_pixels` takes it.
+        names: some of `FAMILY`.
+        vertical_first: as in `family_from_pixels`.
+
+    Returns:
+        Name -> ``(codes uint8[n, 8], decided bool[n])``; a code that is not decided is all zero.
+
+    Raises:
+        ArrayError: wrong dtype or shape of one of them, or an empty one; nothing was computed.
+        ValueError: an unknown name, or a ``vertical_first`` that is not 0, 1 or 2.
+        KernelUnavailableError: the forced implementation is missing.
+    """
+    chosen = _check_family(names, vertical_first)
+    for picture in pictures:
+        _check_pixels(picture, 1)
+    implementation = _loaded(active())
+    count = len(pictures)
+    result = {name: (np.zeros((count, 8), np.uint8), np.zeros(count, np.bool_)) for name in chosen}
+    for row, picture in enumerate(pictures):
+        for name, code in implementation.family_from_pixels(picture, chosen, vertical_first).items():
+            if code is not None:
+                codes, decided = result[name]
+                codes[row] = np.frombuffer(code, np.uint8)
+                decided[row] = True
+    return result
+
+
 def digest_lookup(
     values: NDArray[np.uint8], table: NDArray[np.uint32], queries: NDArray[np.uint8]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -396,6 +529,24 @@ def _check_codes(what: str, codes: NDArray[np.uint8], least: int = 1) -> None:
     if not right or not least <= codes.shape[1] <= _MAX_WIDTH:
         expected = f"uint8[n, width] with a width of {least} to {_MAX_WIDTH:,}"
         raise ArrayError(f"{what} are {_describe(codes)}; expected {expected}")
+
+
+def _check_pixels(pixels: NDArray[np.uint8], least: int = 0) -> None:
+    right = isinstance(pixels, np.ndarray) and pixels.dtype == np.uint8 and pixels.ndim in (2, 3)
+    if not right or (pixels.ndim == 3 and pixels.shape[2] not in (3, 4)) or min(pixels.shape[:2]) < least:
+        expected = "uint8[height, width], uint8[height, width, 3] or uint8[height, width, 4]"
+        sides = ", of at least one pixel" if least else ""
+        raise ArrayError(f"pixels are {_describe(pixels)}; expected {expected}{sides}")
+
+
+def _check_family(names: Iterable[str], vertical_first: int) -> tuple[str, ...]:
+    chosen = tuple(names)
+    for name in chosen:
+        if name not in FAMILY:
+            raise ValueError(f"unknown name {shorten(str(name))}; expected some of {', '.join(FAMILY)}")
+    if isinstance(vertical_first, bool) or vertical_first not in (0, 1, 2):
+        raise ValueError(f"vertical_first is {shorten(str(vertical_first))}; expected 0, 1 or 2")
+    return chosen
 
 
 def _check_luma(luma: NDArray[np.float32]) -> None:

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 import hashmatch._native as _native  # noqa: PLR0402 - this form says "not found" where it was not built
-from hashmatch.kernels import reference
 from hashmatch.kernels.digests import Found, RowTexts
 from hashmatch.kernels.ring import table_size
 
@@ -83,6 +82,22 @@ def ordered(handle: Any, hits: list[Any], queries: int) -> Triple:
     return _triple(_native.order_hits(handle, hits, queries))
 
 
+#: The bits of ``which`` in ``_native.family``, and the order of its result.
+FAMILY = ("phash", "dhash", "ahash")
+
+
+def _picture(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int, int, int, int]:
+    """(array, height, width, channels, bytes from row to row). Rows may have gaps; what else may not be is copied."""
+    height, width = pixels.shape[:2]
+    channels = 1 if pixels.ndim == 2 else pixels.shape[2]
+    row = width * channels
+    if not pixels.flags.c_contiguous:
+        if pixels.strides[0] >= row and pixels[0].flags.c_contiguous:
+            return pixels, height, width, channels, pixels.strides[0]
+        pixels = np.ascontiguousarray(pixels)
+    return pixels, height, width, channels, row
+
+
 class NativeKernels:
     """One implementation of the extension, as `hashmatch.kernels.Kernels` asks for it.
 
@@ -139,15 +154,37 @@ class NativeKernels:
 
     def pdq_from_luma(self, luma: NDArray[np.float32]) -> tuple[NDArray[np.uint8], int]:
         """See `hashmatch.kernels.pdq_from_luma`."""
-        return reference.pdq_from_luma(luma)
+        codes, quality = _native.pdq_float(self.number, _aligned(luma), luma.shape[0], luma.shape[1], False)
+        return np.frombuffer(codes, np.uint8).copy(), quality
 
     def pdq_dihedral_from_luma(self, luma: NDArray[np.float32]) -> tuple[NDArray[np.uint8], int]:
         """See `hashmatch.kernels.pdq_dihedral_from_luma`."""
-        return reference.pdq_dihedral_from_luma(luma)
+        codes, quality = _native.pdq_float(self.number, _aligned(luma), luma.shape[0], luma.shape[1], True)
+        return np.frombuffer(codes, np.uint8).reshape(8, 32).copy(), quality
+
+    def pdq_from_pixels(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
+        """See `hashmatch.kernels.pdq_from_pixels`."""
+        codes, quality = _native.pdq(self.number, *_picture(pixels), False)
+        return np.frombuffer(codes, np.uint8).copy(), quality
+
+    def pdq_dihedral_from_pixels(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
+        """See `hashmatch.kernels.pdq_dihedral_from_pixels`."""
+        codes, quality = _native.pdq(self.number, *_picture(pixels), True)
+        return np.frombuffer(codes, np.uint8).reshape(8, 32).copy(), quality
 
     def rgb_to_luma(self, rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
         """See `hashmatch.kernels.rgb_to_luma`."""
-        return reference.rgb_to_luma(rgb)
+        luma = np.empty(rgb.shape[:2], np.float32)
+        _native.rgb_to_luma(self.number, *_picture(rgb), luma)
+        return luma
+
+    def family_from_pixels(
+        self, pixels: NDArray[np.uint8], names: tuple[str, ...], vertical_first: int
+    ) -> dict[str, bytes | None]:
+        """See `hashmatch.kernels.family_from_pixels`: one pass over the pixels for all of them."""
+        which = sum(1 << FAMILY.index(name) for name in set(names))
+        codes = _native.family(self.number, *_picture(pixels), which, vertical_first)
+        return {name: codes[FAMILY.index(name)] for name in names}
 
 
 def _aligned(array: NDArray[Any]) -> NDArray[Any]:

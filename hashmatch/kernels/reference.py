@@ -22,16 +22,19 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hashmatch.kernels import pdq_banded, pdq_float32
+from hashmatch.kernels import pdq_banded, pdq_float32, resample
 from hashmatch.kernels.digests import digest_lookup, parse_digest_lines, write_lookup_lines
 from hashmatch.kernels.ring import build_table as ring_table
 
 __all__ = [
     "digest_lookup",
+    "family_from_pixels",
     "hamming_range",
     "parse_digest_lines",
     "pdq_dihedral_from_luma",
+    "pdq_dihedral_from_pixels",
     "pdq_from_luma",
+    "pdq_from_pixels",
     "pdq_in_float32",
     "pdq_in_float64",
     "rgb_to_luma",
@@ -229,3 +232,27 @@ def pdq_from_luma(luma: NDArray[np.float32]) -> tuple[NDArray[np.uint8], int]:
 def pdq_dihedral_from_luma(luma: NDArray[np.float32]) -> tuple[NDArray[np.uint8], int]:
     """See `hashmatch.kernels.pdq_dihedral_from_luma`."""
     return _pdq(luma, dihedral=True)
+
+
+def _luma(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return pixels.astype(np.float32) if pixels.ndim == 2 else rgb_to_luma(pixels[..., :3])
+
+
+def pdq_from_pixels(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
+    """See `hashmatch.kernels.pdq_from_pixels`."""
+    return pdq_from_luma(_luma(pixels))
+
+
+def pdq_dihedral_from_pixels(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
+    """See `hashmatch.kernels.pdq_dihedral_from_pixels`."""
+    return pdq_dihedral_from_luma(_luma(pixels))
+
+
+# --- the 64-bit family
+
+
+def family_from_pixels(
+    pixels: NDArray[np.uint8], names: tuple[str, ...], vertical_first: int
+) -> dict[str, bytes | None]:
+    """See `hashmatch.kernels.family_from_pixels`."""
+    return resample.family(pixels, names, vertical_first)
