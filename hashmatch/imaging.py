@@ -12,6 +12,10 @@ How modes become RGB (or L, where the picture is grey), so that what is hashed i
   which makes such pictures white;
 - floating point (mode ``F``) is read as 0 to 1 where no sample exceeds 1, else as 0 to 255; clipped, not a number is 0.
 
+Where the caller wants no more than luma, a JPEG in colour can be decoded to its luma plane alone, which saves a third
+of the time: the chroma planes are neither transformed nor upsampled nor converted (libjpeg's greyscale output, Pillow's
+``draft``). It is left out where it would change what the picture means (CMYK), or nothing (grey).
+
 The first frame of an animation is decoded. The EXIF orientation is applied only where asked for, as hashes in
 circulation are mostly made without it; TIFF is the exception, where Pillow itself applies the orientation tag.
 """
@@ -22,7 +26,7 @@ import io
 import sys
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
@@ -55,8 +59,18 @@ from hashmatch.errors import (
     shorten,
 )
 from hashmatch.image_signatures import count_gif_frames, count_tiff_pages, recognise
+from hashmatch.pixel_access import copied, shared
 
-__all__ = ["ALLOWED_FORMATS", "Limits", "Pixels", "decode", "decoder_version", "encode"]
+__all__ = [
+    "ALLOWED_FORMATS",
+    "Limits",
+    "Pixels",
+    "decode",
+    "decoder_version",
+    "encode",
+    "shares_pixels",
+    "vertical_first",
+]
 
 _PLUGINS = {
     "JPEG": JpegImagePlugin,
@@ -108,11 +122,16 @@ class Limits:
                 raise UsageError(f"limit {name} is {shorten(str(value))}; expected a whole number of 1 or more")
 
 
+_DEFAULT_LIMITS = Limits()
+
+
 class Pixels:
     """One decoded picture.
 
     Attributes:
-        image: the picture as a Pillow image in mode RGB, or L where it is grey.
+        image: the picture as a Pillow image in mode RGB, or L where it is grey or only its luma was decoded.
+        luma_step: where the picture has colour that was not decoded (see `decode`), the mean step of its coarsest
+            quantisation table; else None.
         width: in pixels, after orientation.
         height: in pixels, after orientation.
         format: name of the format, one of `ALLOWED_FORMATS`.
@@ -121,16 +140,44 @@ class Pixels:
         oriented: whether an EXIF (or TIFF) orientation other than upright was applied.
     """
 
-    __slots__ = ("_rgb", "format", "frames", "height", "image", "mode", "oriented", "width")
+    __slots__ = ("_pixels", "_rgb", "format", "frames", "height", "image", "luma_step", "mode", "oriented", "width")
 
-    def __init__(self, image: Image.Image, *, format: str, mode: str, frames: int, oriented: bool) -> None:  # noqa: A002
+    def __init__(
+        self,
+        image: Image.Image,
+        *,
+        format: str,  # noqa: A002
+        mode: str,
+        frames: int,
+        oriented: bool,
+        luma_step: float | None = None,
+    ) -> None:
         self.image = image
+        self.luma_step = luma_step
         self.width, self.height = image.size
         self.format = format
         self.mode = mode
         self.frames = frames
         self.oriented = oriented
         self._rgb: NDArray[np.uint8] | None = None
+        self._pixels: NDArray[np.uint8] | None = None
+
+    @property
+    def vertical_first(self) -> int:
+        """The order in which the decoder's library would resample the picture (`hashmatch.imaging.vertical_first`)."""
+        return vertical_first()
+
+    @property
+    def pixels(self) -> NDArray[np.uint8]:
+        """The picture as Pillow keeps it, without a copy where that can be had; read-only, made on first use.
+
+        ``uint8[height, width]`` where it is grey or only its luma was decoded, else ``uint8[height, width, 4]``, RGB
+        and a byte without meaning, or ``uint8[height, width, 3]``, RGB (`hashmatch.pixel_access`).
+        """
+        if self._pixels is None:
+            view = shared(self.image)
+            self._pixels = copied(self.image) if view is None else view
+        return self._pixels
 
     @property
     def rgb(self) -> NDArray[np.uint8]:
@@ -184,7 +231,12 @@ def _quiet() -> Iterator[None]:
 
 
 def decode(
-    data: bytes, *, limits: Limits | None = None, orientation: bool = False, formats: Sequence[str] = ALLOWED_FORMATS
+    data: bytes,
+    *,
+    limits: Limits | None = None,
+    orientation: bool = False,
+    formats: Sequence[str] = ALLOWED_FORMATS,
+    luma: Callable[[int, int, float], bool] | None = None,
 ) -> Pixels:
     """Decode the first frame of an image file held in memory.
 
@@ -193,6 +245,9 @@ def decode(
         limits: sizes that are refused; the defaults of `Limits` where None.
         orientation: apply the EXIF orientation.
         formats: allowed formats, names of `ALLOWED_FORMATS`; no other decoder sees the bytes.
+        luma: asked for a JPEG in colour whether its luma plane is enough, with its width and height in pixels and the
+            mean step of its coarsest quantisation table (1 to 255 in files of 8 bits, more is coarser). If so, no
+            other plane is decoded.
 
     Raises:
         ImageFormatError: not an image, or not of an allowed format.
@@ -200,24 +255,20 @@ def decode(
         ImageDecodeError: truncated or corrupt.
         UsageError: an unknown name in ``formats``.
     """
-    limits = limits or Limits()
-    allowed = tuple(dict.fromkeys(name.upper() for name in formats))
-    if unknown := [name for name in allowed if name not in ALLOWED_FORMATS]:
-        raise UsageError(
-            f"unknown image format {shorten(unknown[0])}; expected names from {', '.join(ALLOWED_FORMATS)}"
-        )
+    limits = limits or _DEFAULT_LIMITS
+    allowed = _allowed(formats)
     if len(data) > limits.max_bytes:
         raise ImageTooLargeError(f"{len(data):,} bytes; the limit is {limits.max_bytes:,} bytes")
-    found = recognise(data)
-    what = f"{found or 'unknown'} file of {len(data):,} bytes"
     if not data:
         raise ImageDecodeError("empty file: 0 bytes")
-    if found not in allowed:
+    found = recognise(data)
+    what = f"{found or 'unknown'} file of {len(data):,} bytes"
+    if found is None or found not in allowed:
         start = f"starting with {data[:8].hex(' ')}" if found is None else "which is not an allowed format"
         raise ImageFormatError(f"{what}, {start}; expected {', '.join(allowed)}")
     try:
         with _quiet():
-            return _decode(data, found, limits, orientation)
+            return _decode(data, found, limits, orientation, luma)
     except ImageError:
         raise
     except (Image.DecompressionBombError, MemoryError) as error:
@@ -228,6 +279,17 @@ def decode(
         raise ImageDecodeError(f"{what}: {_reason(error)}") from error
 
 
+def _allowed(formats: Sequence[str]) -> Sequence[str]:
+    if formats is ALLOWED_FORMATS:
+        return formats
+    allowed = tuple(dict.fromkeys(name.upper() for name in formats))
+    if unknown := [name for name in allowed if name not in ALLOWED_FORMATS]:
+        raise UsageError(
+            f"unknown image format {shorten(unknown[0])}; expected names from {', '.join(ALLOWED_FORMATS)}"
+        )
+    return allowed
+
+
 def _reason(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
         return "damaged header: no picture can be found in it"
@@ -235,7 +297,13 @@ def _reason(error: Exception) -> str:
     return f"truncated or corrupt: {text[:200] or type(error).__name__}"
 
 
-def _decode(data: bytes, format: str, limits: Limits, orientation: bool) -> Pixels:  # noqa: A002
+def _decode(
+    data: bytes,
+    format: str,  # noqa: A002
+    limits: Limits,
+    orientation: bool,
+    luma: Callable[[int, int, float], bool] | None,
+) -> Pixels:
     with Image.open(io.BytesIO(data), formats=(format,)) as file:
         width, height = file.size
         if width * height > limits.max_pixels:
@@ -251,12 +319,25 @@ def _decode(data: bytes, format: str, limits: Limits, orientation: bool) -> Pixe
         mode = file.mode
         # TIFF: Pillow turns the picture by itself while loading, and then drops the tag.
         stored = _orientation(file) if format == "TIFF" else 1
+        luma_step = _draft_luma(file, luma) if luma is not None and format == "JPEG" else None
         file.load()
         turn = _orientation(file) if orientation and format != "TIFF" else 1
         image = _to_rgb_or_l(file)
     if turn in _TURNS:
         image = image.transpose(_TURNS[turn])
-    return Pixels(image, format=format, mode=mode, frames=frames, oriented=turn in _TURNS or stored in _TURNS)
+    oriented = turn in _TURNS or stored in _TURNS
+    return Pixels(image, format=format, mode=mode, frames=frames, oriented=oriented, luma_step=luma_step)
+
+
+def _draft_luma(file: Image.Image, luma: Callable[[int, int, float], bool]) -> float | None:
+    """Have ``file``, a JPEG, decode its luma plane alone if that is enough: its coarsest step then, else None."""
+    if not isinstance(file, JpegImagePlugin.JpegImageFile) or file.mode != "RGB":
+        return None
+    step = max((sum(table) / len(table) for table in file.quantization.values()), default=255.0)
+    if not luma(*file.size, step):
+        return None
+    file.draft("L", None)  # without a size nothing is scaled
+    return step if file.mode == "L" else None
 
 
 def _orientation(image: Image.Image) -> int:
@@ -320,6 +401,31 @@ def encode(pixels: NDArray[np.uint8], format: str, **options: Any) -> bytes:  # 
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise UsageError(f"cannot write {pixels.shape[1]} x {pixels.shape[0]} pixels as {format}: {error}") from error
     return buffer.getvalue()
+
+
+def shares_pixels() -> bool:
+    """Whether the installed Pillow gives its pixels without a copy (`hashmatch.pixel_access`)."""
+    return shared(Image.new("RGB", (2, 2))) is not None
+
+
+@cache
+def vertical_first() -> int:
+    """When the installed Pillow resamples the columns of a picture before its rows.
+
+    Resampling rounds to 8 bits between its two passes, so their order shows in the result. Seen on two pictures for
+    which it does, and not read from a version number.
+
+    Returns:
+        0 for never (Pillow until 12.1), 1 where the height is over 100 times the width (12.2 and 12.3), 2 where the
+        height shrinks, and by over twice as many pixels as the width (from 13.0 on).
+    """
+    filtered = Image.Resampling.LANCZOS
+    for rule, (width, height) in ((2, (9, 64)), (1, (3, 400))):
+        image = Image.frombytes("L", (width, height), bytes(37 * i * i % 251 for i in range(width * height)))
+        columns_first = image.resize((width, 8), filtered).resize((8, 8), filtered)
+        if image.resize((8, 8), filtered).tobytes() == columns_first.tobytes():
+            return rule
+    return 0
 
 
 @cache

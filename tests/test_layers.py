@@ -21,7 +21,7 @@ PACKAGE = ROOT / "hashmatch"
 LAYERS = (
     ("errors", "_version"),
     ("algorithms",),
-    ("chance", "record", "files", "image_signatures"),
+    ("chance", "record", "files", "image_signatures", "pixel_access"),
     ("kernels",),
     ("hashers", "imaging", "synthetic"),
     ("hashing", "index"),
