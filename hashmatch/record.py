@@ -21,7 +21,8 @@ class HashRecord:
             ``timeout``, ``crashed``. The digests of a file that could be read stand in ``hashes`` all the same.
         reason: one sentence for a status other than ``ok``, else "".
         profile: how pixels became hashes: ``reference`` (RGB route, no resize, bit-exact with the packages pdqhash
-            and imagehash), or "" where hashes were read and not computed.
+            and imagehash), ``luma`` (from the luma plane of a JPEG, within 4 bits of ``reference``), or "" where hashes
+            were read and not computed.
         decoder: name and version of the image decoder, or "".
         format: name of the image format (``JPEG``), or "".
         width: of the decoded image in pixels, 0 where there is none.

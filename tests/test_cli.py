@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from hashmatch import imaging, synthetic
+from hashmatch import imaging, kernels, synthetic
 from hashmatch.cli import VERBS, cli, run
 from hashmatch.errors import EXIT_CODES
 
@@ -508,8 +508,12 @@ class TestDemoAndDoctor:
         assert result.code == 0
         assert "problems: none" in result.out
         facts = json.loads(cmd("doctor", "--json").out)
-        assert facts["kernels"]["in use"] == "numpy"
-        monkeypatch.setenv("HASHMATCH_KERNELS", "avx512")
+        assert facts["kernels"]["in use"] == kernels.active()
+        assert facts["images"]["profiles"] == "reference, luma"
+        assert facts["images"]["pixels"] in ("shared with the decoder", "copied from the decoder")
+        monkeypatch.setenv("HASHMATCH_KERNELS", "numpy")
+        assert json.loads(cmd("doctor", "--json").out)["kernels"]["in use"] == "numpy"
+        monkeypatch.setenv("HASHMATCH_KERNELS", "mmx")
         broken = cmd("doctor")
         assert broken.code == 3
-        assert "avx512" in broken.out
+        assert "mmx" in broken.out

@@ -67,7 +67,10 @@ def _images(
 
     wanted = algorithms or ("md5", *(n for n in names(Kind.HAMMING) if ALGORITHMS[n].computed))
     left, right = (
-        hash_image(path, wanted, limits=make_limits(options), orientation=options["orientation"]) for path in (a, b)
+        hash_image(
+            path, wanted, limits=make_limits(options), orientation=options["orientation"], profile=options["profile"]
+        )
+        for path in (a, b)
     )
     quality = {side: r.quality["pdq"] for side, r in (("a", left), ("b", right)) if "pdq" in r.quality}
     return {name: (left.hashes[name], right.hashes[name]) for name in wanted}, quality

@@ -72,12 +72,20 @@ def _examine() -> tuple[dict[str, dict[str, Any]], list[str]]:
     except HashMatchError as error:
         problems.append(str(error))
     if not any("pillow" in problem for problem in problems):
-        from hashmatch import imaging
-
-        facts["images"] = {"decoder": imaging.decoder_version(), "formats": ", ".join(imaging.ALLOWED_FORMATS)} | {
-            name: f"{value:,}" for name, value in vars(imaging.Limits()).items()
-        }
+        facts["images"] = _images()
     return facts, problems
+
+
+def _images() -> dict[str, str]:
+    from hashmatch import hashing, imaging
+
+    facts = {
+        "decoder": imaging.decoder_version(),
+        "pixels": "shared with the decoder" if imaging.shares_pixels() else "copied from the decoder",
+        "formats": ", ".join(imaging.ALLOWED_FORMATS),
+        "profiles": ", ".join(hashing.PROFILES),
+    }
+    return facts | {name: f"{value:,}" for name, value in vars(imaging.Limits()).items()}
 
 
 def _kernels() -> dict[str, str]:

@@ -52,7 +52,12 @@ def command(
     utf8_streams()
     unreadable = False
     records = hash_images(
-        images, algorithms, workers=workers, limits=make_limits(options), orientation=options["orientation"]
+        images,
+        algorithms,
+        workers=workers,
+        limits=make_limits(options),
+        orientation=options["orientation"],
+        profile=options["profile"],
     )
     with output_stream(out, images) as stream, progress_bar("hashing", "files", quiet=quiet or not out) as progress:
         writer = csv.writer(stream, lineterminator="\n") if form == "csv" else None
@@ -87,7 +92,7 @@ def _row(record: HashRecord) -> dict[str, Any]:
 
 
 def _columns(algorithms: tuple[str, ...]) -> list[str]:
-    return ["id", "status", "reason", "size", "format", "width", "height", *algorithms, "pdq_quality"]
+    return ["id", "status", "reason", "size", "format", "width", "height", "profile", *algorithms, "pdq_quality"]
 
 
 def _cells(record: HashRecord, algorithms: tuple[str, ...]) -> list[str]:
@@ -99,7 +104,10 @@ def _text(record: HashRecord) -> str:
     from hashmatch.errors import printable
 
     head = f"{printable(record.name)}: "
-    head += f"{record.format} {record.width}x{record.height}" if record.format else f"{record.size or 0:,} bytes"
+    if record.format:
+        head += f"{record.format} {record.width}x{record.height}, profile {record.profile}"
+    else:
+        head += f"{record.size or 0:,} bytes"
     if record.status != "ok":
         head = f"{printable(record.name)}: {record.status}: {printable(record.reason)}"
     lines = [head]

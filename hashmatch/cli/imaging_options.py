@@ -14,9 +14,17 @@ __all__ = ["imaging_options", "make_limits"]
 
 
 def imaging_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Options for orientation and limits."""
+    """Options for profile, orientation and limits."""
     for option in reversed(
         (
+            click.option(
+                "--profile",
+                type=click.Choice(["reference", "luma"]),
+                default="reference",
+                show_default=True,
+                help="How pixels become hashes: as the reference packages do, bit for bit, or, for JPEG, faster and "
+                "within 4 bits of that.",
+            ),
             click.option(
                 "--orientation/--no-orientation",
                 default=False,

@@ -75,6 +75,7 @@ def command(
             workers=workers,
             limits=limits,
             orientation=options["orientation"],
+            profile=options["profile"],
             timeout=timeout,
         )
         found: deque[int] = deque()
@@ -105,7 +106,7 @@ def command(
                 sources=paths,
                 hashing={
                     "algorithms": list(pool.algorithms),
-                    "profile": "reference",
+                    "profile": pool.profile,
                     "decoder": decoder_version(),
                     "orientation": options["orientation"],
                     "limits": asdict(limits),

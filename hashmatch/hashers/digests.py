@@ -1,4 +1,4 @@
-"""Cryptographic digests, all in one pass over the bytes.
+"""Cryptographic digests, all from one read of the bytes.
 
 They identify a file, they protect nothing: MD5 and SHA-1 are here because lists hold them, and collisions in them are
 why a match by one that another contradicts is reported as a conflict.
@@ -21,17 +21,16 @@ DIGESTS = registry.names(registry.Kind.EXACT)
 #: Bytes that `digest_stream` reads at a time.
 DEFAULT_CHUNK = 1 << 20
 
-# usedforsecurity=False: a host in FIPS mode refuses MD5 otherwise. One pass over blocks that stay in the cache costs
-# less than one pass over the whole file per digest.
-_BLOCK = 1 << 16
 
-
-def _start(algorithms: Iterable[str]) -> dict[str, hashlib._Hash]:
+def _chosen(algorithms: Iterable[str]) -> list[str]:
     chosen = [item.name for item in registry.select(algorithms)]
     for name in chosen:
         if name not in DIGESTS:
             raise UnknownAlgorithmError(f"{name} is not a digest of bytes; digests are {', '.join(DIGESTS)}")
-    return {name: hashlib.new(name, usedforsecurity=False) for name in chosen}
+    return chosen
+
+
+# usedforsecurity=False below: a host in FIPS mode refuses MD5 otherwise.
 
 
 def digest_bytes(data: bytes | bytearray | memoryview, algorithms: Iterable[str]) -> dict[str, bytes]:
@@ -40,13 +39,8 @@ def digest_bytes(data: bytes | bytearray | memoryview, algorithms: Iterable[str]
     Raises:
         UnknownAlgorithmError: a name that is not ``md5``, ``sha1``, ``sha256`` or ``sha512``.
     """
-    states = _start(algorithms)
-    view = memoryview(data).cast("B")
-    for start in range(0, len(view), _BLOCK) if states else ():
-        block = view[start : start + _BLOCK]
-        for state in states.values():
-            state.update(block)
-    return {name: state.digest() for name, state in states.items()}
+    # One after the other over all bytes: a digest is so much slower than memory that blocks for the cache gain nothing.
+    return {name: hashlib.new(name, data, usedforsecurity=False).digest() for name in _chosen(algorithms)}
 
 
 def digest_stream(
@@ -67,7 +61,7 @@ def digest_stream(
         UnknownAlgorithmError: a name that is not a digest.
         OSError: the file cannot be read.
     """
-    states = _start(algorithms)
+    states = {name: hashlib.new(name, usedforsecurity=False) for name in _chosen(algorithms)}
     size = 0
     block = start or file.read(chunk)
     while block:

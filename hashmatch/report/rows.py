@@ -55,7 +55,7 @@ def result_as_dict(
     if record.reason:
         row["reason"] = record.reason
     if record.format:
-        row |= {"format": record.format, "width": record.width, "height": record.height}
+        row |= {"format": record.format, "width": record.width, "height": record.height, "profile": record.profile}
     if record.quality:
         row["quality"] = record.quality
     if hashes:

@@ -55,6 +55,7 @@ def hash_images(
     workers: int | None = None,
     limits: Limits | None = None,
     orientation: bool = False,
+    profile: str = "reference",
     timeout: float = DEFAULT_TIMEOUT,
 ) -> Iterator[HashRecord]:
     """Hash many images in worker processes.
@@ -65,6 +66,7 @@ def hash_images(
         workers: processes; None for one per core, 0 to hash in this process.
         limits: limits of bytes, pixels and frames.
         orientation: apply the EXIF orientation before hashing.
+        profile: how pixels become hashes, one of `hashmatch.hashing.PROFILES`.
         timeout: seconds that decoding one file may take, once its bytes are read (with workers).
 
     Returns:
@@ -77,7 +79,9 @@ def hash_images(
         KernelUnavailableError: ``HASHMATCH_KERNELS`` forces an implementation that this machine lacks.
         WorkerError: a worker process cannot be started; raised while iterating.
     """
-    pool = HashPool(algorithms, workers=workers, limits=limits, orientation=orientation, timeout=timeout)
+    pool = HashPool(
+        algorithms, workers=workers, limits=limits, orientation=orientation, profile=profile, timeout=timeout
+    )
     return pool.run(Found(0, os.fspath(path)) for path in paths)
 
 
@@ -91,12 +95,13 @@ class HashPool:
         workers: int | None = None,
         limits: Limits | None = None,
         orientation: bool = False,
+        profile: str = "reference",
         timeout: float = DEFAULT_TIMEOUT,
     ) -> None:
         """See `hash_images`."""
         from hashmatch import kernels
         from hashmatch.hashers import PERCEPTUAL
-        from hashmatch.hashing import check_algorithms
+        from hashmatch.hashing import check_algorithms, check_profile
         from hashmatch.imaging import Limits as DefaultLimits
 
         if workers is not None and workers < 0:
@@ -111,6 +116,7 @@ class HashPool:
         self.workers = (os.cpu_count() or 1) if workers is None else workers
         self.limits = limits or DefaultLimits()
         self.orientation = orientation
+        self.profile = check_profile(profile)
         self.timeout = timeout
 
     def run(self, files: Iterable[Found]) -> Iterator[HashRecord]:
@@ -124,7 +130,9 @@ class HashPool:
 
         if found.problem:
             return HashRecord(name=found.path, status="unreadable", reason=found.problem)
-        return hash_file(found.path, self.algorithms, limits=self.limits, orientation=self.orientation)
+        return hash_file(
+            found.path, self.algorithms, limits=self.limits, orientation=self.orientation, profile=self.profile
+        )
 
     def _in_workers(self, files: Iterable[Found]) -> Iterator[HashRecord]:
         tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
@@ -339,6 +347,7 @@ class _Worker:
             "algorithms": list(pool.algorithms),
             "limits": asdict(pool.limits),
             "orientation": pool.orientation,
+            "profile": pool.profile,
         }
         with self._lock:
             # Under the lock: `stop` finds either no process, and none is started, or one that it can kill.

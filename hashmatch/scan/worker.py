@@ -38,6 +38,7 @@ def main() -> None:
             digests if digests_only else algorithms,
             limits=limits,
             orientation=options["orientation"],
+            profile=options["profile"],
             when_read=lambda: write_message(replies, READ),
         )
         write_message(replies, encode_reply(record))
