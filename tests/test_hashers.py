@@ -83,7 +83,7 @@ class TestPdq:
 
     def test_wrong_array(self) -> None:
         with pytest.raises(ArrayError):
-            pdq.pdq(np.zeros((9, 9), np.uint8))
+            pdq.pdq(np.zeros((9, 9, 2), np.uint8))
 
 
 class TestImagehashFamily:

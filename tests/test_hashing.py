@@ -256,7 +256,7 @@ class TestBadFiles:
         def exhausted(*_args: object) -> None:
             raise MemoryError
 
-        monkeypatch.setattr("hashmatch.kernels.rgb_to_luma", exhausted)
+        monkeypatch.setattr("hashmatch.kernels.pdq_from_pixels", exhausted)
         record = hash_file(picture)
         assert record.status == "too_large"
         assert "out of memory" in record.reason

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -11,6 +12,16 @@ from numpy.typing import NDArray
 from hashmatch import kernels
 from hashmatch.errors import ArrayError, KernelUnavailableError, RadiusError
 from hashmatch.kernels import pdq_banded, pdq_float32, reference
+
+IMPLEMENTATIONS = [item.name for item in kernels.implementations() if item.available]
+
+
+@pytest.fixture(scope="module", params=IMPLEMENTATIONS)
+def implementation(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Every test that asks for it runs once per implementation that this machine has."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(kernels.ENVIRONMENT_VARIABLE, request.param)
+        yield request.param
 
 
 def codes(seed: int, count: int, width: int) -> NDArray[np.uint8]:
@@ -40,6 +51,7 @@ def check(queries: NDArray[np.uint8], database: NDArray[np.uint8], radius: int) 
     assert found == oracle(queries, database, radius)
 
 
+@pytest.mark.usefixtures("implementation")
 class TestHammingRange:
     @pytest.mark.parametrize("width", [1, 7, 8, 9, 32])
     @pytest.mark.parametrize("rows", [0, 1, 2, 63, 257])
@@ -162,6 +174,7 @@ class TestDispatch:
                 call()
 
 
+@pytest.mark.usefixtures("implementation")
 class TestLuma:
     def test_every_weight_and_rounding(self) -> None:
         rgb = np.random.default_rng(0).integers(0, 256, (300, 301, 3), dtype=np.uint8)
@@ -188,6 +201,7 @@ class TestLuma:
             kernels.rgb_to_luma(wrong)
 
 
+@pytest.mark.usefixtures("implementation")
 class TestPdq:
     @pytest.mark.parametrize("shape", [(0, 0), (0, 9), (4, 4), (4, 1000), (1000, 4)])
     def test_side_under_five(self, shape: tuple[int, int]) -> None:

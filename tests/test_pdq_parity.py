@@ -7,16 +7,29 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
 
+from hashmatch import kernels
+
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "benchmarks" / "pdq_parity.py"
 
 pytest.importorskip("pdqhash")
+
+
+IMPLEMENTATIONS = [item.name for item in kernels.implementations() if item.available]
+
+
+@pytest.fixture(scope="module", params=IMPLEMENTATIONS)
+def implementation(request: pytest.FixtureRequest) -> Iterator[str]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(kernels.ENVIRONMENT_VARIABLE, request.param)
+        yield request.param
 
 
 @pytest.fixture(scope="module")
@@ -38,12 +51,14 @@ def run(parity: ModuleType, pictures: list[tuple[int, int, str]], seed: int) -> 
     return tally
 
 
+@pytest.mark.usefixtures("implementation")
 def test_edge_sizes(parity: ModuleType) -> None:
     small = [size for size in parity.EDGE_SIZES if size[0] * size[1] < 200_000]
     pictures = [(*size, kind) for index, size in enumerate(small) for kind in parity.KINDS[index % 4 :: 4]]
     run(parity, pictures, seed=1)
 
 
+@pytest.mark.usefixtures("implementation")
 def test_random_sizes(parity: ModuleType) -> None:
     rng = np.random.default_rng(2)
     sizes = np.exp(rng.uniform(np.log(5), np.log(600), (110, 2))).astype(int).tolist()
@@ -53,6 +68,7 @@ def test_random_sizes(parity: ModuleType) -> None:
 
 
 @pytest.mark.parametrize("kind", ["noise", "gradient"])
+@pytest.mark.usefixtures("implementation")
 def test_large(parity: ModuleType, kind: str) -> None:
     run(parity, [(2003, 1501, kind)], seed=4)
 

@@ -224,7 +224,8 @@ class Decoded:
 
     def __init__(self, pixels: NDArray[np.uint8]) -> None:
         self.image = Image.fromarray(pixels)
-        self.rgb = np.ascontiguousarray(pixels if pixels.ndim == 3 else np.repeat(pixels[..., None], 3, axis=2))
+        self.pixels = pixels
+        self.vertical_first = imaging.vertical_first()
 
 
 @pytest.mark.parametrize("vector", [v for name in FAMILY for v in vectors(f"{name}.json")])

@@ -6,9 +6,7 @@ package imports neither Pillow nor imagehash nor scipy.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from functools import partial
-from types import MappingProxyType
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 import numpy as np
@@ -26,8 +24,13 @@ class PixelSource(Protocol):
     """What a hasher needs of a decoded image; `hashmatch.imaging.Pixels` is one."""
 
     @property
-    def rgb(self) -> NDArray[np.uint8]:
-        """``uint8[height, width, 3]``, C-contiguous."""
+    def pixels(self) -> NDArray[np.uint8]:
+        """The picture, in any form that `hashmatch.kernels.pdq_from_pixels` takes."""
+        ...
+
+    @property
+    def vertical_first(self) -> int:
+        """The order in which the decoder's library resamples, as `hashmatch.kernels.family_from_pixels` wants it."""
         ...
 
     @property
@@ -36,18 +39,8 @@ class PixelSource(Protocol):
         ...
 
 
-def _pdq(pixels: PixelSource) -> tuple[bytes, int | None]:
-    return pdq.pdq(pixels.rgb)
-
-
-def _family(name: str, pixels: PixelSource) -> tuple[bytes, int | None]:
-    return imagehash_family.compute(name, pixels.image), None
-
-
-#: Name -> function from pixels to (hash, quality or None).
-PERCEPTUAL: Mapping[str, Callable[[PixelSource], tuple[bytes, int | None]]] = MappingProxyType(
-    {"pdq": _pdq} | {name: partial(_family, name) for name in imagehash_family.NAMES}
-)
+#: Names of what is made of pixels, in registry order.
+PERCEPTUAL = ("pdq", *imagehash_family.NAMES)
 
 
 def check_computed(algorithms: Iterable[str]) -> tuple[str, ...]:
@@ -92,8 +85,8 @@ def compute(pixels: PixelSource, algorithms: Iterable[str]) -> tuple[dict[str, b
     for name in chosen:
         if name not in PERCEPTUAL:
             raise UnknownAlgorithmError(f"{name} is made of a file's bytes, not of pixels: use hashers.digests")
-    for name in chosen:
-        hashes[name], grade = PERCEPTUAL[name](pixels)
-        if grade is not None:
-            quality[name] = grade
+    if "pdq" in chosen:
+        hashes["pdq"], quality["pdq"] = pdq.pdq(pixels.pixels)
+    if family := [name for name in chosen if name in imagehash_family.NAMES]:
+        hashes |= imagehash_family.compute_all(family, pixels)
     return hashes, quality
