@@ -27,6 +27,8 @@ SCRIPTS: tuple[tuple[str, list[str], list[str]], ...] = (
         ["--rows", "50000", "--queries", "50000", "--runs", "1", "--keep", "{keep}"],
     ),
     ("pdq_parity.py", ["--count", "2000"], ["--count", "60"]),
+    ("hash_files.py", [], ["--images", "20", "--rounds", "2"]),
+    ("luma_profile.py", [], ["--images", "200"]),
     ("hamming_planted.py", [], ["--entries", "2000", "--queries", "300"]),
     ("real_input.py", [], ["--images", "40"]),
 )
