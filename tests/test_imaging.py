@@ -25,6 +25,7 @@ from hashmatch.errors import (
 )
 from hashmatch.image_signatures import count_gif_frames, count_tiff_pages, recognise
 from hashmatch.imaging import Limits
+from hashmatch.kernels.resample import vertical_first
 
 RGB = synthetic.image(7, 60, 40, "shapes")
 GREY = synthetic.image(8, 60, 40, "noise")[..., 0]
@@ -532,3 +533,26 @@ class TestEncode:
             imaging.encode(RGB, "EPS")
         with pytest.raises(UsageError, match="cannot write"):
             imaging.encode(np.zeros((1, 70_000), np.uint8), "JPEG")
+
+
+class TestResampling:
+    def test_the_order_of_the_passes(self) -> None:
+        """What `imaging.vertical_first` says of this Pillow holds for every shape: two resizes of one axis each."""
+        rule = imaging.vertical_first()
+        chance = np.random.default_rng(1)
+        filtered = Image.Resampling.LANCZOS
+        for number in range(600):
+            width, height = (int(side) for side in chance.integers(1, (300, 60, 40, 9)[number % 4], 2))
+            if number % 5 == 0:
+                height += int(chance.integers(0, 900))
+            columns, rows = ((8, 8), (9, 8), (32, 32))[number % 3]
+            image = Image.fromarray(chance.integers(0, 256, (height, width), np.uint8))
+            vertical = vertical_first(rule, width, height, columns, rows)
+            half = image.resize((width, rows) if vertical else (columns, height), filtered)
+            both = half.resize((columns, rows), filtered)
+            assert image.resize((columns, rows), filtered).tobytes() == both.tobytes(), (width, height, columns, rows)
+
+    def test_the_rule_is_that_of_the_version(self) -> None:
+        version = tuple(int(part) for part in Image.__version__.split(".")[:2])
+        assert imaging.vertical_first() == (2 if version >= (13, 0) else 1 if version >= (12, 2) else 0)
+        assert imaging.decode(FILES["PNG"]).vertical_first == imaging.vertical_first()
