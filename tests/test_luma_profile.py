@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hashmatch import hash_bytes, hash_file, hash_image, hash_images, hashers, imaging, synthetic
+from hashmatch import hash_bytes, hash_file, hash_image, hash_images, hashers, imaging, kernels, synthetic
 from hashmatch.cli import run
 from hashmatch.errors import ImageDecodeError, ImageTooLargeError, UsageError
 from hashmatch.hashers import luma_margins
@@ -299,3 +300,18 @@ class TestCommandLine:
     def test_unknown_name(self, verb: list[str], capsys: pytest.CaptureFixture[str]) -> None:
         assert run([*verb, "--profile", "fast"]) == 2
         assert "'fast' is not one of 'reference', 'luma'" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("profile", PROFILES)
+    def test_a_scan_names_kernels_and_profile(self, picture: str, profile: str, tmp_path: Path) -> None:
+        known, report = tmp_path / "known.hml", tmp_path / "report"
+        hashes = tmp_path / "hashes.jsonl"
+        assert run(["hash", picture, "--format", "jsonl", "-o", str(hashes)]) == 0
+        assert run(["list", "create", str(known)]) == 0
+        assert run(["list", "import", str(known), str(hashes), "--source", "Test"]) == 0
+        arguments = ["scan", picture, "--list", str(known), "--report", str(report), "-j", "1", "--quiet"]
+        assert run([*arguments, "--profile", profile]) == 1
+        header = json.loads((report / "report.json").read_text(encoding="utf-8"))["header"]
+        assert header["tool"]["kernels"] == kernels.active()
+        assert header["hashing"]["profile"] == profile
+        row = json.loads((report / "results.jsonl").read_text(encoding="utf-8"))
+        assert (row["profile"], row["verdict"]) == (profile, "exact")
