@@ -9,6 +9,10 @@
 #if defined(__GNUC__)
 #define pd_fma(a, b, c) ((pd)_mm256_fmadd_pd((__m256d)(a), (__m256d)(b), (__m256d)(c)))
 #endif
+#if defined(__GNUC__)
+#define pf_fma(a, b, c) ((pf)_mm256_fmadd_ps((__m256)(a), (__m256)(b), (__m256)(c)))
+#define pf_fnma(a, b, c) ((pf)_mm256_fnmadd_ps((__m256)(a), (__m256)(b), (__m256)(c)))
+#endif
 #define PX_HAS_WEIGHTED_ROWS
 #define PX_HAS_TURN
 #define PX_HAS_SAMPLES
@@ -73,12 +77,11 @@ static void px_turn(const float *from, size_t stride, float *to, size_t to_strid
     }
 }
 
-HM_INLINE void px_samples(const float *columns, size_t count, size_t peak, double factor, double *sums) {
+HM_INLINE void px_samples(const float *columns, size_t count, const double *weights, double *sums) {
     __m256d total[4];
     for (int i = 0; i < 4; i++) total[i] = _mm256_loadu_pd(sums + 4 * i);
     for (size_t t = 0; t < count; t++) {
-        size_t up = t + 1 < count - t ? t + 1 : count - t;
-        __m256d weight = _mm256_set1_pd(factor * (double)(up < peak ? up : peak));
+        __m256d weight = _mm256_set1_pd(weights[t]);
         for (int i = 0; i < 4; i++) {
             __m256d column = _mm256_cvtps_pd(_mm_loadu_ps(columns + t * PDQ_ROWS + 4 * i));
             total[i] = _mm256_fmadd_pd(weight, column, total[i]);
@@ -133,7 +136,6 @@ static void px_luma_row(const uint8_t *row, size_t width, unsigned channels, flo
 
 #define RS_TAPS 2
 #define RS_PARTS 2
-#define RS_LOW_BITS 16
 
 /* 19595 R + 38470 G + 7471 B, with G twice at half its weight: 16 bits hold no more. */
 static void px_grey_row(const uint8_t *row, size_t n, unsigned channels, uint8_t *out) {
@@ -157,11 +159,11 @@ static void px_grey_row(const uint8_t *row, size_t n, unsigned channels, uint8_t
 }
 
 /* Pixels times digits, two to a lane. */
-HM_INLINE void px_dot(const int32_t *items, const int32_t *digits, size_t groups, int32_t *sums) {
+HM_INLINE void px_dot(const int32_t *items, const int32_t *digits, size_t plane, size_t groups, int32_t *sums) {
     __m256i low[4], high[4];
     for (int v = 0; v < 4; v++) low[v] = high[v] = _mm256_setzero_si256();
     for (size_t group = 0; group < groups; group++) {
-        __m256i a = _mm256_set1_epi32(digits[2 * group]), b = _mm256_set1_epi32(digits[2 * group + 1]);
+        __m256i a = _mm256_set1_epi32(digits[group]), b = _mm256_set1_epi32(digits[plane + group]);
         for (int v = 0; v < 4; v++) {
             __m256i pixels = _mm256_loadu_si256((const __m256i *)(items + group * 32 + 8 * v));
             low[v] = _mm256_add_epi32(low[v], _mm256_madd_epi16(pixels, a));

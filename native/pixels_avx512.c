@@ -9,6 +9,10 @@
 #if defined(__GNUC__)
 #define pd_fma(a, b, c) ((pd)_mm512_fmadd_pd((__m512d)(a), (__m512d)(b), (__m512d)(c)))
 #endif
+#if defined(__GNUC__)
+#define pf_fma(a, b, c) ((pf)_mm512_fmadd_ps((__m512)(a), (__m512)(b), (__m512)(c)))
+#define pf_fnma(a, b, c) ((pf)_mm512_fnmadd_ps((__m512)(a), (__m512)(b), (__m512)(c)))
+#endif
 #define PX_HAS_WEIGHTED_ROWS
 #define PX_HAS_COMBINE
 #define PX_HAS_TURN
@@ -116,11 +120,10 @@ static void px_turn(const float *from, size_t stride, float *to, size_t to_strid
     for (int i = 0; i < 16; i++) _mm512_storeu_ps(to + (size_t)i * to_stride, r[i]);
 }
 
-HM_INLINE void px_samples(const float *columns, size_t count, size_t peak, double factor, double *sums) {
+HM_INLINE void px_samples(const float *columns, size_t count, const double *weights, double *sums) {
     __m512d low = _mm512_loadu_pd(sums), high = _mm512_loadu_pd(sums + 8);
     for (size_t t = 0; t < count; t++) {
-        size_t up = t + 1 < count - t ? t + 1 : count - t;
-        __m512d weight = _mm512_set1_pd(factor * (double)(up < peak ? up : peak));
+        __m512d weight = _mm512_set1_pd(weights[t]);
         const float *column = columns + t * PDQ_ROWS;
         low = _mm512_fmadd_pd(weight, _mm512_cvtps_pd(_mm256_loadu_ps(column)), low);
         high = _mm512_fmadd_pd(weight, _mm512_cvtps_pd(_mm256_loadu_ps(column + 8)), high);
@@ -176,7 +179,6 @@ static void px_luma_row(const uint8_t *row, size_t width, unsigned channels, flo
 
 #define RS_TAPS 4
 #define RS_PARTS 3
-#define RS_LOW_BITS 8
 
 /* 19595 R + 38470 G + 7471 B, with G twice at half its weight, and each weight as two signed bytes. */
 static void px_grey_row(const uint8_t *row, size_t n, unsigned channels, uint8_t *out) {
@@ -192,23 +194,19 @@ static void px_grey_row(const uint8_t *row, size_t n, unsigned channels, uint8_t
     }
 }
 
-HM_INLINE __m512i whole(const __m512i parts[3]) {
-    return _mm512_add_epi32(_mm512_add_epi32(parts[0], _mm512_slli_epi32(parts[1], 8)), _mm512_slli_epi32(parts[2], 16));
-}
-
 /* Unsigned pixels times signed digits, four to a lane. Two sets of sums hide the instruction's latency. */
-HM_INLINE void px_dot(const int32_t *items, const int32_t *digits, size_t groups, int32_t *sums) {
-    __m512i low[2][3], high[2][3];
+HM_INLINE void px_dot(const int32_t *items, const int32_t *digits, size_t plane, size_t groups, int32_t *sums) {
+    __m512i low[2][2], high[2][2];
     for (int set = 0; set < 2; set++) {
-        for (int part = 0; part < 3; part++) low[set][part] = high[set][part] = _mm512_setzero_si512();
+        for (int part = 0; part < 2; part++) low[set][part] = high[set][part] = _mm512_setzero_si512();
     }
     size_t group = 0;
     for (; group + 2 <= groups; group += 2) {
         for (int set = 0; set < 2; set++) {
             __m512i a = _mm512_loadu_si512(items + (group + (size_t)set) * 32);
             __m512i b = _mm512_loadu_si512(items + (group + (size_t)set) * 32 + 16);
-            for (int part = 0; part < 3; part++) {
-                __m512i digit = _mm512_set1_epi32(digits[(group + (size_t)set) * 3 + (size_t)part]);
+            for (int part = 0; part < 2; part++) {
+                __m512i digit = _mm512_set1_epi32(digits[(size_t)part * plane + group + (size_t)set]);
                 low[set][part] = _mm512_dpbusd_epi32(low[set][part], a, digit);
                 high[set][part] = _mm512_dpbusd_epi32(high[set][part], b, digit);
             }
@@ -216,13 +214,29 @@ HM_INLINE void px_dot(const int32_t *items, const int32_t *digits, size_t groups
     }
     if (group < groups) {
         __m512i a = _mm512_loadu_si512(items + group * 32), b = _mm512_loadu_si512(items + group * 32 + 16);
-        for (int part = 0; part < 3; part++) {
-            __m512i digit = _mm512_set1_epi32(digits[group * 3 + (size_t)part]);
+        for (int part = 0; part < 2; part++) {
+            __m512i digit = _mm512_set1_epi32(digits[(size_t)part * plane + group]);
             low[0][part] = _mm512_dpbusd_epi32(low[0][part], a, digit);
             high[0][part] = _mm512_dpbusd_epi32(high[0][part], b, digit);
         }
     }
-    __m512i a = _mm512_add_epi32(whole(low[0]), whole(low[1])), b = _mm512_add_epi32(whole(high[0]), whole(high[1]));
+    __m512i a = _mm512_slli_epi32(_mm512_add_epi32(low[0][1], low[1][1]), 8);
+    __m512i b = _mm512_slli_epi32(_mm512_add_epi32(high[0][1], high[1][1]), 8);
+    a = _mm512_add_epi32(a, _mm512_add_epi32(low[0][0], low[1][0]));
+    b = _mm512_add_epi32(b, _mm512_add_epi32(high[0][0], high[1][0]));
+    _mm512_storeu_si512(sums, _mm512_add_epi32(_mm512_loadu_si512(sums), a));
+    _mm512_storeu_si512(sums + 16, _mm512_add_epi32(_mm512_loadu_si512(sums + 16), b));
+}
+
+HM_INLINE void px_top(const int32_t *items, const int32_t *digits, size_t groups, int32_t *sums) {
+    __m512i a = _mm512_setzero_si512(), b = a;
+    for (size_t group = 0; group < groups; group++) {
+        __m512i digit = _mm512_set1_epi32(digits[group]);
+        a = _mm512_dpbusd_epi32(a, _mm512_loadu_si512(items + group * 32), digit);
+        b = _mm512_dpbusd_epi32(b, _mm512_loadu_si512(items + group * 32 + 16), digit);
+    }
+    a = _mm512_slli_epi32(a, 16);
+    b = _mm512_slli_epi32(b, 16);
     _mm512_storeu_si512(sums, _mm512_add_epi32(_mm512_loadu_si512(sums), a));
     _mm512_storeu_si512(sums + 16, _mm512_add_epi32(_mm512_loadu_si512(sums + 16), b));
 }

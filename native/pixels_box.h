@@ -2,6 +2,21 @@
 
 #define PDQ_VECTORS (PDQ_LINES / PF_LANES)
 
+/* Sums by a count, rounded as a division rounds. With a fused multiply-add: the product by the rounded inverse, then one
+ * correction by what is left over. That gave the quotient for all 2^23 mantissas and all counts to 1,024, which is
+ * every case, as neither sign nor exponent changes it: luma is nowhere near the limits of the exponent. */
+HM_INLINE pf pdq_quotient(pf sum, pf count, pf inverse) {
+#ifdef pf_fma
+    pf quotient = pf_mul(sum, inverse);
+    return pf_fma(pf_fnma(quotient, count, sum), inverse, quotient);
+#else
+    (void)inverse;
+    return pf_div(sum, count);
+#endif
+}
+
+#define PDQ_MOST_COUNTS 1024
+
 /* 32 rows to columns of 32, from `rows` to `turned`. */
 static void pdq_turn_rows(const float *rows, size_t padded, size_t n, float *turned) {
     for (size_t x = 0; x < n; x += 16) {
@@ -42,8 +57,10 @@ HM_INLINE void pdq_along(const float *lines, const pdq_box *box, const size_t *s
         size_t count = pdq_inside(box, entering);
         if (HM_OFTEN(count == whole && exact)) {
             for (int v = 0; v < PDQ_VECTORS; v++) pf_store(to + v * PF_LANES, pf_mul(total[v], inverse));
-        } else if (HM_OFTEN(count == whole)) {
-            for (int v = 0; v < PDQ_VECTORS; v++) pf_store(to + v * PF_LANES, pf_div(total[v], divisor));
+        } else if (HM_OFTEN(count == whole && whole <= PDQ_MOST_COUNTS)) {
+            for (int v = 0; v < PDQ_VECTORS; v++) {
+                pf_store(to + v * PF_LANES, pdq_quotient(total[v], divisor, inverse));
+            }
         } else {
             pf other = pf_set((float)count);
             for (int v = 0; v < PDQ_VECTORS; v++) pf_store(to + v * PF_LANES, pf_div(total[v], other));
@@ -59,14 +76,21 @@ HM_INLINE void pdq_along(const float *lines, const pdq_box *box, const size_t *s
 
 /* One step of running means along columns: every lane a column. `out` NULL: no mean is wanted here. */
 HM_INLINE void pdq_down(float *total, const float *enters, const float *leaves, size_t n, size_t count, float *out) {
-    const int exact = (count & (count - 1)) == 0;
     const pf divisor = pf_set((float)count), inverse = pf_set(1.0f / (float)count);
+    if (HM_OFTEN(enters && leaves && out && count <= PDQ_MOST_COUNTS)) {
+        for (size_t x = 0; x < n; x += PF_LANES) {
+            pf sum = pf_sub(pf_add(pf_load(total + x), pf_load(enters + x)), pf_load(leaves + x));
+            pf_store(total + x, sum);
+            pf_store(out + x, pdq_quotient(sum, divisor, inverse));
+        }
+        return;
+    }
     for (size_t x = 0; x < n; x += PF_LANES) {
         pf sum = pf_load(total + x);
         if (enters) sum = pf_add(sum, pf_load(enters + x));
         if (leaves) sum = pf_sub(sum, pf_load(leaves + x));
         pf_store(total + x, sum);
-        if (out) pf_store(out + x, exact ? pf_mul(sum, inverse) : pf_div(sum, divisor));
+        if (out) pf_store(out + x, pf_div(sum, divisor));
     }
 }
 
@@ -113,11 +137,7 @@ static void pdq_second(pdq_filter *f, const pdq_exact_layout *s, size_t entering
     }
     size_t centre = entering + 1 - f->down.half;
     float *out = s->second + centre % PDQ_LINES * s->padded;
-    if (HM_OFTEN(enters && leaves)) {
-        pdq_down(s->total, enters, leaves, f->turned, count, out);
-    } else {
-        pdq_down(s->total, enters, leaves, f->turned, count, out);
-    }
+    pdq_down(s->total, enters, leaves, f->turned, count, out);
     pdq_third(f, s, centre);
 }
 

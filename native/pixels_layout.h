@@ -15,7 +15,9 @@ HM_INLINE void *hm_piece(uint8_t *base, size_t *at, size_t count, size_t size) {
 #define PDQ_ROWS 16  /* rows of the 64x64 buffer that the fast path makes at a time */
 #define PDQ_LINES 32 /* lines that the exact path treats at a time */
 
-HM_INLINE size_t hm_padded(size_t n) { return (n + 63) / 64 * 64; }
+/* Items in a row of a plane, with room for whole vectors. Rows of float32 take an odd number of 64-byte lines: at a power of
+ * two, sixteen of them would fall on the same few places of the first-level cache. */
+HM_INLINE size_t hm_padded(size_t n) { return (n + 127) / 128 * 128 + 80; }
 
 typedef struct {
     uint16_t *sums;  /* one row of column sums */

@@ -169,7 +169,9 @@ static void pdq_decimated(const hm_picture *p, const pdq_fast_layout *scratch) {
     size_t padded = hm_padded(p->width), window = hm_pdq_window(p->width), high = hm_pdq_window(p->height);
     double unit = (double)high * (double)high * (double)window * (double)window;
     double scale = 1 / (p->values || p->channels == 1 ? unit : 1000 * unit);
-    double shorter = window > 1 ? (double)window / (double)(window - 1) : 0;
+    double shorter = window > 1 ? (double)window / (double)(window - 1) : 0, weights[2 * HM_PDQ_FAST_WINDOW];
+    pdq_sample usual = {0, 2 * window - 1, 0, 0};
+    for (size_t t = 0; t < usual.count; t++) weights[t] = (double)pdq_weight(window, &usual, t);
     for (size_t from = 0; from < HM_PDQ_GRID; from += PDQ_ROWS) {
         for (size_t row = 0; row < PDQ_ROWS; row++) {
             float *out = scratch->band + row * padded;
@@ -181,9 +183,15 @@ static void pdq_decimated(const hm_picture *p, const pdq_fast_layout *scratch) {
         for (size_t k = 0; k < HM_PDQ_GRID; k++) {
             pdq_sample s = pdq_operator(p->width, k);
             double sums[PDQ_ROWS] = {0};
-            size_t peak = s.short_count ? window - 1 : window;
-            px_samples(scratch->turned + s.first * PDQ_ROWS, s.count, peak, 1, sums);
-            if (s.short_count) px_samples(scratch->turned + s.short_first * PDQ_ROWS, s.short_count, 1, shorter, sums);
+            if (HM_OFTEN(!s.short_count)) {
+                px_samples(scratch->turned + s.first * PDQ_ROWS, s.count, weights, sums);
+            } else {
+                double own[2 * HM_PDQ_FAST_WINDOW];
+                for (size_t t = 0; t < s.count; t++) own[t] = (double)pdq_weight(window, &s, t);
+                px_samples(scratch->turned + s.first * PDQ_ROWS, s.count, own, sums);
+                for (size_t t = 0; t < s.short_count; t++) own[t] = shorter;
+                px_samples(scratch->turned + s.short_first * PDQ_ROWS, s.short_count, own, sums);
+            }
             double *out = scratch->buffer + k * HM_PDQ_GRID + from;
             for (int i = 0; i < PDQ_ROWS; i++) out[i] = sums[i] * scale;
         }

@@ -3,8 +3,8 @@
  *
  *   RS_TAPS      pixels to a 32-bit item: 4 (bytes), 2 (16 bits) or 1
  *   RS_PARTS     into how many digits a coefficient is split, so that an item's products are exact
- *   RS_LOW_BITS  bits of the digits but the last
- *   px_dot       adds items times digits to the sums of RS_LINES lines, one vector lane a line
+ *   px_dot       adds items times digits to the sums of RS_LINES lines, one vector lane a line; the planes of digits are
+ *                `plane` items apart. Of three, px_top adds the last, where it is not zero
  *   px_grey_row  R, G, B to L
  *
  * Pillow resizes along one axis to 8 bits, then along the other: coefficients are rounded to 22 bits of fraction, products
@@ -21,21 +21,25 @@
 
 /* --- coefficients */
 
-HM_INLINE void rs_put(int32_t *digits, size_t taps_at, int32_t k) {
-    size_t group = taps_at / RS_TAPS, within = taps_at % RS_TAPS;
+/* Whole coefficients, RS_TAPS to an item, as RS_PARTS planes of items: a digit each, the low ones signed, so that what is left
+ * is a multiple of their weight. */
+static void rs_split(const int32_t *restrict whole, size_t items, int32_t *restrict digits) {
 #if RS_TAPS == 1
-    (void)within;
-    digits[group] = k;
+    memcpy(digits, whole, items * sizeof *digits);
+#elif RS_TAPS == 2
+    int16_t *restrict low = (int16_t *)(void *)digits, *restrict high = (int16_t *)(void *)(digits + items);
+    for (size_t i = 0; i < 2 * items; i++) {
+        low[i] = (int16_t)whole[i];
+        high[i] = (int16_t)((whole[i] - (int16_t)whole[i]) >> 16);
+    }
 #else
-    for (int part = 0; part < RS_PARTS; part++) {
-        int32_t digit = k;
-        if (part < RS_PARTS - 1) {
-            /* The low bits, as a signed number; what is left is a multiple of their weight. */
-            digit = (int32_t)((uint32_t)k << (32 - RS_LOW_BITS)) >> (32 - RS_LOW_BITS);
-            k = (k - digit) >> RS_LOW_BITS;
-        }
-        uint8_t *item = (uint8_t *)(digits + group * RS_PARTS + (size_t)part);
-        memcpy(item + within * (4 / RS_TAPS), &digit, 4 / RS_TAPS);
+    int8_t *restrict low = (int8_t *)(void *)digits, *restrict middle = (int8_t *)(void *)(digits + items);
+    int8_t *restrict high = (int8_t *)(void *)(digits + 2 * items);
+    for (size_t i = 0; i < 4 * items; i++) {
+        int32_t rest = (whole[i] - (int8_t)whole[i]) >> 8;
+        low[i] = (int8_t)whole[i];
+        middle[i] = (int8_t)rest;
+        high[i] = (int8_t)((rest - (int8_t)rest) >> 8);
     }
 #endif
 }
@@ -61,9 +65,15 @@ static int rs_approximate(const family_layout *s, size_t n, size_t outputs, size
         double v = ((double)(int32_t)(i + first) - centre + 0.5) * step;
         double weight = factor * (sign * cosine[i]) * (low_sine[i] * turn_cosine - low_cosine[i] * turn_sine) / (v * v);
         weight = v * v < 1e-14 ? 1 : weight;
-        weights[i] = v < -3.0 || v >= 3.0 ? 0 : weight;
+        weight = v < 3.0 ? weight : 0;
+        weights[i] = v >= -3.0 ? weight : 0;
     }
-    for (size_t i = 0; i < count; i++) sum += weights[i];
+    double sums[8] = {0}; /* in another order than Pillow's, which is one of the things that `near` allows for */
+    for (size_t i = count; i < (count + 7) / 8 * 8; i++) weights[i] = 0;
+    for (size_t i = 0; i < count; i += 8) {
+        for (int lane = 0; lane < 8; lane++) sums[lane] += weights[i + (size_t)lane];
+    }
+    for (int lane = 0; lane < 8; lane++) sum += sums[lane];
     double unit = (1 << HM_RESAMPLE_BITS) / sum;
     int32_t close = 0;
     for (size_t i = 0; i < count; i++) {
@@ -103,17 +113,27 @@ static void rs_table(const family_layout *s, size_t n, size_t outputs, int32_t *
     for (size_t output = 0; output < outputs; output++) {
         size_t first, count;
         hm_lanczos_bounds(n, outputs, output, &first, &count);
-        if (!fast || !rs_approximate(s, n, outputs, output, first, count, s->whole)) {
-            hm_lanczos_exact(n, outputs, output, first, count, s->weights, s->whole);
+        /* Zeros before and behind, to whole items. */
+        size_t group = first / RS_TAPS, groups = (first + count - 1) / RS_TAPS - group + 1, before = first - group * RS_TAPS;
+        int32_t *whole = s->whole + before, *digits = *free_digits;
+        if (!fast || !rs_approximate(s, n, outputs, output, first, count, whole)) {
+            hm_lanczos_exact(n, outputs, output, first, count, s->weights, whole);
         }
-        size_t group = first / RS_TAPS, groups = (first + count - 1) / RS_TAPS - group + 1;
-        int32_t *digits = *free_digits;
+        for (size_t i = 0; i < before; i++) s->whole[i] = 0;
+        for (size_t i = before + count; i < groups * RS_TAPS; i++) s->whole[i] = 0;
+        rs_split(s->whole, groups, digits);
         out->first[output] = group;
         out->count[output] = groups;
         out->digits[output] = digits;
         *free_digits += groups * RS_PARTS;
-        memset(digits, 0, groups * RS_PARTS * sizeof *digits);
-        for (size_t i = 0; i < count; i++) rs_put(digits, first - group * RS_TAPS + i, s->whole[i]);
+#if RS_PARTS == 3
+        const int32_t *top = digits + 2 * groups;
+        size_t low = 0, high = groups;
+        while (low < high && !top[low]) low++;
+        while (low < high && !top[high - 1]) high--;
+        out->top_first[output] = group + low;
+        out->top_end[output] = group + high;
+#endif
     }
 }
 
@@ -138,10 +158,8 @@ static void rs_widen(const uint8_t *restrict row, size_t n, uint8_t *restrict it
 /* RS_LINES lines, pixels `from` to `from + n` of each, to items: turned[group x RS_LINES + line]. Line l starts at
  * `lines + l x stride`; those beyond `count` are not read. */
 static void rs_turn(const family_layout *s, const uint8_t *lines, size_t stride, size_t count, size_t n) {
-    const size_t row_bytes = (size_t)RS_CHUNK * 4 / RS_TAPS;
-    for (size_t line = 0; line < RS_LINES; line++) {
-        if (line < count) rs_widen(lines + line * stride, n, s->items + line * row_bytes);
-    }
+    const size_t row_bytes = ((size_t)RS_CHUNK + 16 * RS_TAPS) * 4 / RS_TAPS; /* an odd number of cache lines */
+    for (size_t line = 0; line < count; line++) rs_widen(lines + line * stride, n, s->items + line * row_bytes);
     size_t groups = (n + RS_TAPS - 1) / RS_TAPS;
     for (size_t group = 0; group < groups; group += 16) {
         for (size_t line = 0; line < count; line += 16) {
@@ -179,8 +197,16 @@ static void rs_accumulate(const family_layout *s, const resample_table *table, s
         size_t first = table->first[output], end = first + table->count[output];
         size_t low = first > from ? first : from, high = end < from + groups ? end : from + groups;
         if (low >= high) continue;
-        px_dot((const int32_t *)(const void *)s->turned + (low - from) * RS_LINES,
-               table->digits[output] + (low - first) * RS_PARTS, high - low, sums + output * RS_LINES);
+        const int32_t *items = (const int32_t *)(const void *)s->turned, *digits = table->digits[output];
+        px_dot(items + (low - from) * RS_LINES, digits + (low - first), table->count[output], high - low,
+               sums + output * RS_LINES);
+#if RS_PARTS == 3
+        low = table->top_first[output] > low ? table->top_first[output] : low;
+        high = table->top_end[output] < high ? table->top_end[output] : high;
+        if (low >= high) continue;
+        px_top(items + (low - from) * RS_LINES, digits + 2 * table->count[output] + (low - first), high - low,
+               sums + output * RS_LINES);
+#endif
     }
 }
 

@@ -99,11 +99,10 @@ static void px_turn(const float *from, size_t stride, float *restrict to, size_t
 #endif
 
 #ifndef PX_HAS_SAMPLES
-/* sums[i] += factor x sum over `count` columns of weight x columns[16 t + i]; weights 1 2 .. peak .. 2 1. */
-HM_INLINE void px_samples(const float *columns, size_t count, size_t peak, double factor, double *sums) {
+/* sums[i] += sum over `count` columns of weights[t] x columns[16 t + i]. */
+HM_INLINE void px_samples(const float *columns, size_t count, const double *weights, double *sums) {
     for (size_t t = 0; t < count; t++) {
-        size_t up = t + 1 < count - t ? t + 1 : count - t;
-        double weight = factor * (double)(up < peak ? up : peak);
+        double weight = weights[t];
         for (int i = 0; i < PDQ_ROWS; i++) sums[i] += weight * (double)columns[t * PDQ_ROWS + i];
     }
 }

@@ -13,7 +13,8 @@
 typedef struct {
     size_t outputs;
     size_t first[32], count[32]; /* groups of pixels that an output takes part of */
-    int32_t *digits[32];         /* per group, RS_PARTS items */
+    size_t top_first[32], top_end[32]; /* of three digits, where the last is not zero */
+    int32_t *digits[32];         /* RS_PARTS planes of an item a group */
 } resample_table;
 
 typedef struct {
@@ -42,7 +43,7 @@ HM_INLINE size_t family_place(const hm_picture *p, uint8_t *base, family_layout 
                        family_digits(p->height, 32) + family_digits(p->height, 8);
     out->digits = hm_piece(base, &at, out->digits_room, sizeof(int32_t));
     out->bytes = hm_piece(base, &at, RS_LINES * padded, 1);
-    out->items = hm_piece(base, &at, RS_LINES * (size_t)RS_CHUNK, 4);
+    out->items = hm_piece(base, &at, RS_LINES * ((size_t)RS_CHUNK + 64), 4);
     out->turned = hm_piece(base, &at, RS_LINES * (size_t)RS_CHUNK, sizeof(float));
     out->sums = hm_piece(base, &at, 49 * RS_LINES, sizeof(int32_t));
     for (int i = 0; i < 3; i++) out->middle[i] = hm_piece(base, &at, (i == 0 ? 32u : 9u) * padded, 1);

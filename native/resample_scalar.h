@@ -6,7 +6,8 @@
 #define RS_PARTS 1
 #define RS_SUM_LINES 32
 
-HM_INLINE void px_dot(const int32_t *items, const int32_t *digits, size_t groups, int32_t *sums) {
+HM_INLINE void px_dot(const int32_t *items, const int32_t *digits, size_t plane, size_t groups, int32_t *sums) {
+    (void)plane; /* there is one */
     uint32_t total[RS_SUM_LINES];
     memcpy(total, sums, sizeof total);
     for (size_t group = 0; group < groups; group++) {
