@@ -6,7 +6,8 @@
  *
  * Defined before: FLAT_LANES (at most 31 codes), flat_any (whether any of the lanes is within the largest radius of any of
  * the queries, by their first `half` words; lanes behind the end may say yes), flat_mask (which lanes are), and
- * hm_popcount64.
+ * hm_popcount64. Where FLAT_COLUMNS_4 is defined, it turns the first codes of a block of 256-bit codes into columns and
+ * returns how many: for few queries that is a good part of the work.
  *
  * Where the radius is small, the first half of a 256-bit code decides nearly always: 128 random bits are within 40 of
  * each other once in 10^5. The other half is read only for vectors that hold such a code. */
@@ -16,12 +17,15 @@
 #define HM_HALF_IS_ENOUGH 44 /* bits: from here on the first half of a code lets too many through to pay */
 
 static void hm_columns(const uint8_t *codes, size_t count, size_t width, uint64_t *columns) {
-    size_t words = (width + 7) / 8;
+    size_t words = (width + 7) / 8, done = 0;
+#ifdef FLAT_COLUMNS_4
+    if (width == 32) done = FLAT_COLUMNS_4(codes, count, columns);
+#endif
     for (size_t word = 0; word < words; word++) {
         size_t bytes = width - word * 8 < 8 ? width - word * 8 : 8;
-        uint64_t *column = columns + word * HM_FLAT_BLOCK;
+        uint64_t *column = columns + word * HM_FLAT_STRIDE;
         if (bytes == 8) {
-            for (size_t i = 0; i < count; i++) memcpy(&column[i], codes + i * width + word * 8, 8);
+            for (size_t i = done; i < count; i++) memcpy(&column[i], codes + i * width + word * 8, 8);
         } else {
             for (size_t i = 0; i < count; i++) {
                 uint64_t value = 0;
@@ -37,7 +41,7 @@ static void hm_columns(const uint8_t *codes, size_t count, size_t width, uint64_
 HM_INLINE uint32_t hm_distance_columns(const uint64_t *columns, size_t words, size_t at, const uint64_t *query) {
     uint32_t distance = 0;
     for (size_t word = 0; word < words; word++) {
-        distance += (uint32_t)hm_popcount64(columns[word * HM_FLAT_BLOCK + at] ^ query[word]);
+        distance += (uint32_t)hm_popcount64(columns[word * HM_FLAT_STRIDE + at] ^ query[word]);
     }
     return distance;
 }
@@ -102,7 +106,7 @@ static int hm_flat_scan(const hm_flat *job, hm_sink *sink) {
                             size_t bytes = job->width - word * 8 < 8 ? job->width - word * 8 : 8;
                             uint64_t value = 0;
                             memcpy(&value, query + word * 8, bytes);
-                            distance += (uint32_t)hm_popcount64(value ^ job->columns[word * HM_FLAT_BLOCK + code]);
+                            distance += (uint32_t)hm_popcount64(value ^ job->columns[word * HM_FLAT_STRIDE + code]);
                         }
                         if (distance <= radii[i]) hm_push(sink, ids[i], at + (uint32_t)code, distance);
                     }

@@ -80,9 +80,11 @@ HM_INLINE void hm_push(hm_sink *sink, uint32_t query, uint32_t position, uint32_
 }
 
 #define HM_FLAT_BLOCK 512 /* codes that the flat scan turns into columns at a time: 16 KiB of 256-bit codes */
+/* Words from a column to the next. Not a multiple of 4 KiB: stores would then look as if the loads depended on them. */
+#define HM_FLAT_STRIDE (HM_FLAT_BLOCK + 24)
 
 /* Flat scan. `radii` has one radius a query; `ids` names the queries in the hits (NULL: 0, 1, 2 ...). `columns` is scratch
- * of HM_FLAT_BLOCK codes, each padded to whole 64-bit words, 64-byte aligned. */
+ * of HM_FLAT_STRIDE words for each word of a code, 64-byte aligned. */
 typedef struct {
     const uint8_t *codes;
     size_t n, width; /* width in bytes */

@@ -11,6 +11,26 @@ HM_INLINE uint64_t hm_popcount64(uint64_t x) { return (uint64_t)_mm_popcnt_u64(x
 
 #include "lanes_scalar.h"
 
+/* Four codes at a time. */
+static size_t columns_4(const uint8_t *codes, size_t count, uint64_t *columns) {
+    size_t done = 0;
+    for (; done + 4 <= count; done += 4) {
+        const __m256i *p = (const __m256i *)(codes + done * 32);
+        uint64_t *out = columns + done;
+        __m256i a = _mm256_loadu_si256(p), b = _mm256_loadu_si256(p + 1);
+        __m256i c = _mm256_loadu_si256(p + 2), d = _mm256_loadu_si256(p + 3);
+        __m256i ab = _mm256_unpacklo_epi64(a, b), cd = _mm256_unpacklo_epi64(c, d); /* words 0 and 2 */
+        __m256i ef = _mm256_unpackhi_epi64(a, b), gh = _mm256_unpackhi_epi64(c, d); /* words 1 and 3 */
+        _mm256_storeu_si256((__m256i *)out, _mm256_permute2x128_si256(ab, cd, 0x20));
+        _mm256_storeu_si256((__m256i *)(out + HM_FLAT_STRIDE), _mm256_permute2x128_si256(ef, gh, 0x20));
+        _mm256_storeu_si256((__m256i *)(out + 2 * HM_FLAT_STRIDE), _mm256_permute2x128_si256(ab, cd, 0x31));
+        _mm256_storeu_si256((__m256i *)(out + 3 * HM_FLAT_STRIDE), _mm256_permute2x128_si256(ef, gh, 0x31));
+    }
+    return done;
+}
+
+#define FLAT_COLUMNS_4 columns_4
+
 /* 32 fragments, reordered so that packing two vectors of 16 to bytes gives their order back. */
 typedef struct {
     __m256i low, high;

@@ -16,7 +16,7 @@ HM_INLINE __m512i half_distance(const uint64_t *columns, size_t half, const uint
         _mm512_xor_si512(_mm512_loadu_si512(columns), _mm512_set1_epi64((long long)query[0])));
     for (size_t word = 1; word < half; word++) {
         sum = _mm512_add_epi64(
-            sum, _mm512_popcnt_epi64(_mm512_xor_si512(_mm512_loadu_si512(columns + word * HM_FLAT_BLOCK),
+            sum, _mm512_popcnt_epi64(_mm512_xor_si512(_mm512_loadu_si512(columns + word * HM_FLAT_STRIDE),
                                                       _mm512_set1_epi64((long long)query[word]))));
     }
     return sum;
@@ -50,6 +50,27 @@ HM_INLINE uint32_t distance_of(const uint8_t *a, const uint8_t *b, size_t width)
     }
     return (uint32_t)distance;
 }
+
+/* Eight codes at a time: pairs of vectors give two columns of four codes each, and these pairs two columns of eight. */
+static size_t columns_4(const uint8_t *codes, size_t count, uint64_t *columns) {
+    const __m512i first = _mm512_setr_epi64(0, 4, 8, 12, 1, 5, 9, 13), second = _mm512_setr_epi64(2, 6, 10, 14, 3, 7, 11, 15);
+    size_t done = 0;
+    for (; done + 8 <= count; done += 8) {
+        const uint8_t *p = codes + done * 32;
+        uint64_t *out = columns + done;
+        __m512i a = _mm512_loadu_si512(p), b = _mm512_loadu_si512(p + 64);
+        __m512i c = _mm512_loadu_si512(p + 128), d = _mm512_loadu_si512(p + 192);
+        __m512i ab = _mm512_permutex2var_epi64(a, first, b), cd = _mm512_permutex2var_epi64(c, first, d);
+        __m512i ef = _mm512_permutex2var_epi64(a, second, b), gh = _mm512_permutex2var_epi64(c, second, d);
+        _mm512_storeu_si512(out, _mm512_shuffle_i64x2(ab, cd, 0x44));
+        _mm512_storeu_si512(out + HM_FLAT_STRIDE, _mm512_shuffle_i64x2(ab, cd, 0xee));
+        _mm512_storeu_si512(out + 2 * HM_FLAT_STRIDE, _mm512_shuffle_i64x2(ef, gh, 0x44));
+        _mm512_storeu_si512(out + 3 * HM_FLAT_STRIDE, _mm512_shuffle_i64x2(ef, gh, 0xee));
+    }
+    return done;
+}
+
+#define FLAT_COLUMNS_4 columns_4
 
 typedef __m512i frag_t;
 

@@ -14,7 +14,7 @@ HM_INLINE uint64_t hm_popcount64(uint64_t x) { return vaddv_u8(vcnt_u8(vcreate_u
 HM_INLINE uint64x2_t half_distance(const uint64_t *columns, size_t half, const uint64_t *query) {
     uint8x16_t sum = vdupq_n_u8(0); /* at most 4 x 8 bits a byte */
     for (size_t word = 0; word < half; word++) {
-        uint64x2_t x = veorq_u64(vld1q_u64(columns + word * HM_FLAT_BLOCK), vdupq_n_u64(query[word]));
+        uint64x2_t x = veorq_u64(vld1q_u64(columns + word * HM_FLAT_STRIDE), vdupq_n_u64(query[word]));
         sum = vaddq_u8(sum, vcntq_u8(vreinterpretq_u8_u64(x)));
     }
     return vpaddlq_u32(vpaddlq_u16(vpaddlq_u8(sum)));

@@ -12,7 +12,7 @@ HM_INLINE int flat_any(const uint64_t *columns, size_t half, const uint64_t *que
         for (size_t q = 0; q < nq; q++) {
             uint64_t distance = 0;
             for (size_t word = 0; word < half; word++) {
-                distance += hm_popcount64(columns[word * HM_FLAT_BLOCK + lane] ^ queries[q * words + word]);
+                distance += hm_popcount64(columns[word * HM_FLAT_STRIDE + lane] ^ queries[q * words + word]);
             }
             near |= distance <= largest;
         }
@@ -25,7 +25,7 @@ HM_INLINE uint32_t flat_mask(const uint64_t *columns, size_t half, const uint64_
     for (size_t lane = 0; lane < FLAT_LANES; lane++) {
         uint64_t distance = 0;
         for (size_t word = 0; word < half; word++) {
-            distance += hm_popcount64(columns[word * HM_FLAT_BLOCK + lane] ^ query[word]);
+            distance += hm_popcount64(columns[word * HM_FLAT_STRIDE + lane] ^ query[word]);
         }
         mask |= (uint32_t)(distance <= radius) << lane;
     }

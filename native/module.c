@@ -319,7 +319,7 @@ static Py_ssize_t queries_of(const Py_buffer *view, const codes_t *codes) {
 static int flat_into(const hm_kernels *kernels, const codes_t *codes, size_t first, size_t last, const uint8_t *queries,
                      const uint32_t *ids, size_t nq, const uint16_t *radii, hm_sink *sink) {
     size_t words = (codes->ring.width + 7) / 8;
-    uint64_t *columns = vector_alloc(words * HM_FLAT_BLOCK * sizeof *columns);
+    uint64_t *columns = vector_alloc(words * HM_FLAT_STRIDE * sizeof *columns);
     if (!columns) return HM_NO_MEMORY;
     hm_flat job = {codes->ring.codes + first * codes->ring.width,
                    last - first,

@@ -96,15 +96,18 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """Nanoseconds of one implementation for one piece of work; ``benchmarks/hamming_search.py`` shows them at work.
+    """Nanoseconds of one implementation for one piece of work, as fitted to searches of a million codes.
 
-    Only their ratios matter, and only for speed: whatever is chosen, the result is the same.
+    ``benchmarks/hamming_radius.py`` shows what comes of them. Only their ratios matter, and only for speed: whatever is
+    chosen, the result is the same.
 
     Attributes:
         flat_half: a pair whose first half decides.
         flat_full: a pair of which the whole code is read.
         flat_word: a pair of 64-bit codes.
+        flat_column: reading one code of 256 bits and laying it out for the scan, once for all queries.
         probe, group, survivor, candidate: query by query: a value visited, and the rest of `Work`.
+        value: bucket by bucket: one bucket.
         slot: bucket by bucket: one neighbouring value looked up, whether a query has it or not.
         seeker: bucket by bucket: one query that visits one bucket.
         tile_group, tile_survivor: bucket by bucket, as group and survivor.
@@ -113,10 +116,12 @@ class Costs:
     flat_half: float
     flat_full: float
     flat_word: float
+    flat_column: float
     probe: float
     group: float
     survivor: float
     candidate: float
+    value: float
     slot: float
     seeker: float
     tile_group: float
