@@ -23,6 +23,8 @@ from hashmatch.scan import HashPool
 ALL = ("md5", "pdq", "phash", "dhash", "ahash", "whash")
 PERCEPTUAL = ALL[1:]
 RGB = synthetic.image(3, 320, 240, "noise")
+#: Little contrast and one colour: rounding errs by the same over large parts.
+PALE = (RGB // 4 + np.array([60, 70, 90])).astype(np.uint8)
 
 
 def jpeg(rgb: np.ndarray, mode: str = "RGB", form: str = "JPEG", **options: Any) -> bytes:
@@ -149,11 +151,22 @@ class TestHashes:
             * np.array([1, 0, 0], np.uint8),
             np.concatenate([RGB, RGB[:, ::-1]], axis=1),
             np.random.default_rng(0).integers(0, 256, (256, 256, 3), np.uint8),
+            *(PALE[:, :width] for width in (141, 160, 300)),
         ],
-        ids=["one colour", "white", "gradient", "red and black squares", "mirrored", "white noise"],
+        ids=[
+            "one colour",
+            "white",
+            "gradient",
+            "red and black squares",
+            "mirrored",
+            "white noise",
+            "pale, 141",
+            "pale, 160",
+            "pale, 300",
+        ],
     )
     def test_pictures_on_the_edge(self, rgb: np.ndarray) -> None:
-        for quality in (30, 75, 95):
+        for quality in (30, 75, 95, 98):
             assert max(distances(jpeg(rgb, quality=quality)).values()) <= 4
 
     def test_it_is_the_plane_that_is_hashed(self) -> None:

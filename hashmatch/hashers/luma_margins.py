@@ -16,8 +16,8 @@ threshold. So what this module asks, in one pass over the plane, is how close th
 The limits are measured, not proved: on 11,500 generated JPEGs of 128 to 1,024 pixels a side, qualities 70 to 98, all
 subsamplings, half of them with colours and contrast pushed far into clipping. Of those, 11 would differ in more than 4
 bits of PDQ without a limit, 15 of aHash, one of dHash; the limits stand above the worst of them by 3%, 50% and 190%.
-``benchmarks/luma_profile.py`` reports what is left. A wrong "doubtful" costs a second decoding and changes no bit that
-the reference would not have.
+``benchmarks/luma_profile.py`` reports what is left; it found the case that the second limit of PDQ is there for. A
+wrong "doubtful" costs a second decoding and changes no bit that the reference would not have.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ __all__ = ["measure", "trusted", "worth_decoding"]
 _MIN_SIDE = 128  # pixels: in smaller pictures too few errors average out, and decoding them fully costs little
 _MAX_STEP = 60.0  # mean step of the coarsest table, quality 66 of libjpeg: coarser chroma errs by more than is measured
 _MIN_SPREAD = 5.0  # interquartile range of PDQ's coefficients: 3.8 was the most of a picture that pHash failed on
-_PDQ = 0.2  # of spread^0.7 (step / shorter side)^0.5, which is how the disturbance was seen to grow
+# The disturbance was seen to grow as spread^0.7 (step / shorter side)^0.5. Rounding alone does not depend on step or
+# contrast: in pictures of nearly one colour its errors are the same over large parts.
+_PDQ, _PDQ_ROUNDING = 0.2, 9.0
 _AHASH, _DHASH = 0.7, 0.5  # grey levels
 
 _MIDDLE = range(125, 131)  # three of either side of the median, in ascending order
@@ -74,7 +76,7 @@ def trusted(plane: NDArray[np.uint8], step: float, algorithms: Iterable[str]) ->
     middle = ordered[1:-1]
     mean = sum(middle) / len(middle)
     disturbance = sum((value - mean) ** 2 for value in middle) ** 0.5
-    if disturbance < _PDQ * spread**0.7 * (step / min(plane.shape)) ** 0.5:
+    if disturbance < max(_PDQ * spread**0.7 * step**0.5, _PDQ_ROUNDING) / min(plane.shape) ** 0.5:
         doubtful.add("pdq")
     if "ahash" in wanted:
         levels = eight.ravel().tolist()
