@@ -1,20 +1,23 @@
 """Do the hashes equal those of the packages pdqhash and imagehash, bit for bit?
 
 Generates images of many sizes and kinds, compares the PDQ hash, its quality and the eight orientations with pdqhash,
-and pHash, dHash, aHash and wHash with imagehash. Prints every difference and a summary; exits with 1 if there is any.
+and pHash, dHash, aHash and wHash with imagehash: profile ``reference``, on every implementation of the kernels that the
+machine has (on one image in ten for NumPy's, which is slow). Prints every difference and a summary; exits with 1 if
+there is any.
 
-    python benchmarks/pdq_parity.py --count 2000 --seed 0
+    python benchmarks/pdq_parity.py --count 10000 --seed 0
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,15 +79,20 @@ def sizes(rng: np.random.Generator, count: int) -> Iterator[tuple[int, int]]:
         yield tuple(int(np.exp(rng.uniform(np.log(a), np.log(b + 1)))) for a, b in zip(low, high, strict=True))  # type: ignore[misc]
 
 
-def differences(rgb: NDArray[np.uint8], tally: Counter[str], times: dict[str, list[float]]) -> list[str]:
-    """What differs between ours and the packages for one picture, in words; empty where nothing does."""
+def differences(
+    rgb: NDArray[np.uint8], tally: Counter[str], times: dict[str, list[float]], others: Sequence[str] = ()
+) -> list[str]:
+    """What differs between ours and the packages for one picture, in words; empty where nothing does.
+
+    ``others`` are further implementations of the kernels, beside the one in use.
+    """
     import imagehash
     import pdqhash
 
     found = []
     luma = kernels.rgb_to_luma(rgb)
     start = time.perf_counter()
-    code, quality = kernels.pdq_from_luma(kernels.rgb_to_luma(rgb))
+    code, quality = kernels.pdq_from_pixels(rgb)
     middle = time.perf_counter()
     bits, expected_quality = pdqhash.compute(rgb)
     end = time.perf_counter()
@@ -106,8 +114,8 @@ def differences(rgb: NDArray[np.uint8], tally: Counter[str], times: dict[str, li
 
     compare("pdq", code.tobytes(), np.packbits(bits).tobytes())
     codes, dihedral_quality = kernels.pdq_dihedral_from_luma(luma)
-    others, expected_dihedral = pdqhash.compute_dihedral(rgb)
-    for name, ours, theirs in zip(kernels.DIHEDRAL_ORDER, codes, others, strict=True):
+    turned, expected_dihedral = pdqhash.compute_dihedral(rgb)
+    for name, ours, theirs in zip(kernels.DIHEDRAL_ORDER, codes, turned, strict=True):
         compare(f"pdq {name}", ours.tobytes(), np.packbits(theirs).tobytes())
     if (quality, dihedral_quality) != (expected_quality, expected_dihedral):
         tally["differing qualities"] += 1
@@ -117,16 +125,43 @@ def differences(rgb: NDArray[np.uint8], tally: Counter[str], times: dict[str, li
     if not np.array_equal(pixels.rgb, rgb):
         found.append("the picture does not survive a BMP file")
     hashes, _ = hashers.compute(pixels, ("phash", "dhash", "ahash", "whash"))
+    family = {}
     for name, function in (("phash", "phash"), ("dhash", "dhash"), ("ahash", "average_hash"), ("whash", "whash")):
-        compare(name, hashes[name], bytes.fromhex(str(getattr(imagehash, function)(pixels.image))))
+        family[name] = bytes.fromhex(str(getattr(imagehash, function)(pixels.image)))
+        compare(name, hashes[name], family[name])
+    tally["phash left to imagehash"] += (
+        kernels.family_from_pixels(rgb, ["phash"], vertical_first=pixels.vertical_first)["phash"] is None
+    )
+    before = os.environ.get(kernels.ENVIRONMENT_VARIABLE)
+    for implementation in others:
+        os.environ[kernels.ENVIRONMENT_VARIABLE] = implementation
+        code, quality = kernels.pdq_from_pixels(rgb)
+        compare(f"{implementation}: pdq", code.tobytes(), np.packbits(bits).tobytes())
+        codes, dihedral_quality = kernels.pdq_dihedral_from_pixels(rgb)
+        for name, ours, theirs in zip(kernels.DIHEDRAL_ORDER, codes, turned, strict=True):
+            compare(f"{implementation}: pdq {name}", ours.tobytes(), np.packbits(theirs).tobytes())
+        if (quality, dihedral_quality) != (expected_quality, expected_dihedral):
+            tally["differing qualities"] += 1
+            found.append(f"{implementation}: quality {quality} and {dihedral_quality}")
+        native = kernels.family_from_pixels(rgb, vertical_first=pixels.vertical_first)
+        for name, value in native.items():
+            if value is not None:
+                compare(f"{implementation}: {name}", value, family[name])
+    if before is None:
+        os.environ.pop(kernels.ENVIRONMENT_VARIABLE, None)
+    else:
+        os.environ[kernels.ENVIRONMENT_VARIABLE] = before
     return found
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=2000, help="images to generate (default: %(default)s)")
+    parser.add_argument("--count", type=int, default=10_000, help="images to generate (default: %(default)s)")
+    parser.add_argument("--quick", action="store_true", help="60 images, to see that it works")
     parser.add_argument("--seed", type=int, default=0, help="seed of the images (default: %(default)s)")
     options = parser.parse_args()
+    if options.quick:
+        options.count = 60
     from _stamp import stamp
 
     print(json.dumps(stamp(), default=str, indent=2))
@@ -135,18 +170,29 @@ def main() -> int:
     times: dict[str, list[float]] = {"ours": [], "pdqhash": []}
     exact_by_kind: Counter[str] = Counter()
     total_by_kind: Counter[str] = Counter()
+    names = [item.name for item in kernels.implementations() if item.available]
+    names = [kernels.active(), *(name for name in names if name != kernels.active())]
+    print(f"kernels: {', '.join(names)}")
     failed = 0
     for index, (width, height) in enumerate(sizes(rng, options.count)):
         kind = KINDS[int(rng.integers(len(KINDS)))] if index % 3 else synthetic.KINDS[1 + index // 3 % 3]
         before = tally["exact path"]
-        found = differences(picture(rng, width, height, kind), tally, times)
+        others = names[1:] if index % 10 == 0 else [name for name in names[1:] if name != "numpy"]
+        found = differences(picture(rng, width, height, kind), tally, times, others)
         total_by_kind[kind] += 1
         exact_by_kind[kind] += tally["exact path"] - before
         failed += bool(found)
         for line in found:
             print(f"image {index}: {kind}, {width} x {height}: {line}")
     print(f"images {options.count:,}, of which differ {failed:,}")
-    for name in ("hashes", "differing bits", "differing qualities", "exact path", "quality of 50 or more"):
+    for name in (
+        "hashes",
+        "differing bits",
+        "differing qualities",
+        "exact path",
+        "quality of 50 or more",
+        "phash left to imagehash",
+    ):
         print(f"{name}: {tally[name]:,}")
     print(f"exact path, quality of 50 or more: {tally['exact path, quality of 50 or more']:,}")
     print("exact path by kind:", ", ".join(f"{k} {exact_by_kind[k]}/{n}" for k, n in sorted(total_by_kind.items())))
@@ -164,10 +210,10 @@ def timing() -> None:
         rgb = synthetic.image(1, width, height, "noise")
         luma = kernels.rgb_to_luma(rgb)
         for name, call in (
-            ("luma", lambda rgb=rgb: kernels.rgb_to_luma(rgb)),
-            ("float64 path", lambda luma=luma: reference.pdq_in_float64(luma, dihedral=False)),
-            ("exact path", lambda luma=luma: reference.pdq_in_float32(luma, dihedral=False)),
-            ("ours, RGB to hash", lambda rgb=rgb: kernels.pdq_from_luma(kernels.rgb_to_luma(rgb))),
+            ("luma of the kernels in use", lambda rgb=rgb: kernels.rgb_to_luma(rgb)),
+            ("NumPy, float64 path", lambda luma=luma: reference.pdq_in_float64(luma, dihedral=False)),
+            ("NumPy, exact path", lambda luma=luma: reference.pdq_in_float32(luma, dihedral=False)),
+            (f"{kernels.active()}, RGB to hash", lambda rgb=rgb: kernels.pdq_from_pixels(rgb)),
             ("pdqhash, RGB to hash", lambda rgb=rgb: pdqhash.compute(rgb)),
         ):
             best = 1e9

@@ -834,6 +834,35 @@ done:
 
 /* --- pixels --------------------------------------------------------------------------------------------------------- */
 
+/* One block of scratch is kept between calls: pages that the system has to clear again cost more than a hash does. Taken
+ * and returned with the interpreter lock held; a second thread meanwhile allocates one of its own. */
+static struct {
+    void *block;
+    size_t bytes;
+} spare;
+
+#define MOST_SPARE ((size_t)4 << 20) /* bytes that are kept: enough for pictures of 10 megapixels */
+
+/* At least `bytes`, which becomes what there is. */
+static void *scratch_take(size_t *bytes) {
+    if (spare.bytes < *bytes) return vector_alloc(*bytes);
+    void *block = spare.block;
+    *bytes = spare.bytes;
+    spare.block = NULL;
+    spare.bytes = 0;
+    return block;
+}
+
+static void scratch_return(void *block, size_t bytes) {
+    if (bytes > MOST_SPARE || bytes <= spare.bytes) {
+        vector_free(block);
+        return;
+    }
+    vector_free(spare.block);
+    spare.block = block;
+    spare.bytes = bytes;
+}
+
 /* A buffer as a picture: 0, or -1 with an exception set. The buffer has no gaps, or two or three axes of which the first
  * alone may have. */
 static int take_picture(PyObject *source, Py_buffer *view, Py_ssize_t height, Py_ssize_t width, int channels,
@@ -874,21 +903,23 @@ static PyObject *pdq_of(const hm_pixels *kernels, const hm_picture *picture, int
     uint8_t codes[8 * 32];
     int quality = 0, status = HM_UNDECIDED;
     if (path != 2) {
-        void *scratch = vector_alloc(hm_pdq_fast_scratch(picture));
+        size_t bytes = hm_pdq_fast_scratch(picture);
+        void *scratch = scratch_take(&bytes);
         if (!scratch) return PyErr_NoMemory();
         Py_BEGIN_ALLOW_THREADS
         status = kernels->pdq_fast(picture, dihedral, scratch, codes, &quality);
         Py_END_ALLOW_THREADS
-        vector_free(scratch);
+        scratch_return(scratch, bytes);
     }
     if (status == HM_UNDECIDED) {
         if (path == 1) return Py_NewRef(Py_None);
-        void *scratch = vector_alloc(hm_pdq_exact_scratch(picture));
+        size_t bytes = hm_pdq_exact_scratch(picture);
+        void *scratch = scratch_take(&bytes);
         if (!scratch) return PyErr_NoMemory();
         Py_BEGIN_ALLOW_THREADS
         kernels->pdq_exact(picture, dihedral, scratch, codes, &quality);
         Py_END_ALLOW_THREADS
-        vector_free(scratch);
+        scratch_return(scratch, bytes);
     }
     return Py_BuildValue("(y#i)", (const char *)codes, (Py_ssize_t)(dihedral ? 8 * 32 : 32), quality);
 }
@@ -979,7 +1010,8 @@ static PyObject *family(PyObject *self, PyObject *args) {
         goto done;
     }
     if (height <= HM_FAMILY_MAX_SIDE && width <= HM_FAMILY_MAX_SIDE) {
-        void *scratch = vector_alloc(hm_family_scratch(&picture));
+        size_t bytes = hm_family_scratch(&picture);
+        void *scratch = scratch_take(&bytes);
         if (!scratch) {
             PyErr_NoMemory();
             goto done;
@@ -987,7 +1019,7 @@ static PyObject *family(PyObject *self, PyObject *args) {
         Py_BEGIN_ALLOW_THREADS
         decided = kernels->pixels->family(&picture, which, vertical_first, scratch, codes);
         Py_END_ALLOW_THREADS
-        vector_free(scratch);
+        scratch_return(scratch, bytes);
     }
     PyObject *items[3];
     for (int i = 0; i < 3; i++) {
