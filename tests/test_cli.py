@@ -10,12 +10,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hashmatch import imaging, kernels, synthetic
 from hashmatch.cli import VERBS, cli, run
 from hashmatch.errors import EXIT_CODES
+from hashmatch.kernels import reference
 
 
 class Result:
@@ -517,3 +519,20 @@ class TestDemoAndDoctor:
         broken = cmd("doctor")
         assert broken.code == 3
         assert "mmx" in broken.out
+
+    def test_doctor_compares_every_implementation(self, cmd, monkeypatch: pytest.MonkeyPatch) -> None:
+        here = [item.name for item in kernels.implementations() if item.available]
+        facts = json.loads(cmd("doctor", "--json").out)["kernels"]
+        assert all(facts[name] == "available, agrees with the reference" for name in here)
+        right = reference.hamming_range
+
+        def misses_one(*arguments: Any) -> Any:
+            offsets, rows, distances = right(*arguments)
+            return offsets.clip(max=len(rows) - 1), rows[:-1], distances[:-1]
+
+        monkeypatch.setattr(reference, "hamming_range", misses_one)
+        broken = cmd("doctor")
+        # The reference itself is wrong here: so is everybody else's answer.
+        assert broken.code == (3 if len(here) > 1 else 0)
+        for name in here[:-1]:
+            assert f"the kernels {name} give wrong answers" in broken.out

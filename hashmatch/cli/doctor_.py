@@ -68,7 +68,7 @@ def _examine() -> tuple[dict[str, dict[str, Any]], list[str]]:
         "libraries": libraries,
     }
     try:
-        facts |= {"kernels": _kernels()}
+        facts |= {"kernels": _kernels(problems)}
     except HashMatchError as error:
         problems.append(str(error))
     if not any("pillow" in problem for problem in problems):
@@ -88,11 +88,20 @@ def _images() -> dict[str, str]:
     return facts | {name: f"{value:,}" for name, value in vars(imaging.Limits()).items()}
 
 
-def _kernels() -> dict[str, str]:
+def _kernels(problems: list[str]) -> dict[str, str]:
+    """The implementations; each one that is here is compared with the reference."""
     from hashmatch import kernels
 
-    found = {
-        item.name: "available" if item.available else f"not available: {item.reason}"
-        for item in kernels.implementations()
-    }
-    return {"in use": kernels.active()} | found
+    facts = {"in use": kernels.active()}
+    for item in kernels.implementations():
+        if not item.available:
+            facts[item.name] = f"not available: {item.reason}"
+            continue
+        wrong = kernels.self_test(item.name)
+        facts[item.name] = "available, " + ("WRONG ANSWERS" if wrong else "agrees with the reference")
+        if wrong:
+            problems.append(
+                f"the kernels {item.name} give wrong answers on this machine ({'; '.join(wrong[:3])}); "
+                f"do not use them: set {kernels.ENVIRONMENT_VARIABLE}=numpy, and report it"
+            )
+    return facts

@@ -67,6 +67,12 @@ def list_options(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option(
                 "--no-verify", is_flag=True, help="Do not check the compiled list's checksums while reading it."
             ),
+            click.option(
+                "--threads",
+                metavar="N",
+                type=click.IntRange(min=1),
+                help="Threads that one search may use; results do not depend on it.  [default: one a processor]",
+            ),
         )
     ):
         function = option(function)
@@ -103,6 +109,7 @@ def open_matcher(options: dict[str, Any], algorithms: tuple[str, ...] | None) ->
         allow=options["allow"],
         allow_exact=options["allow_exact"],
         verify=not options["no_verify"],
+        threads=options["threads"],
     )
     if absent := [name for name in algorithms or () if name not in matcher.searched]:
         has = ", ".join(matcher.compiled.algorithms) or "no hashes"

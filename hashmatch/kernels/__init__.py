@@ -47,6 +47,7 @@ __all__ = [
     "pdq_from_luma",
     "pdq_from_pixels",
     "rgb_to_luma",
+    "self_test",
     "write_lookup_lines",
 ]
 
@@ -142,6 +143,25 @@ _LOADERS, _REASONS = _find()
 def implementations() -> list[Implementation]:
     """All implementations that hashmatch knows, fastest first, whether or not this machine has them."""
     return [Implementation(name, name in _LOADERS, _REASONS.get(name, "")) for name in _NAMES]
+
+
+def self_test(name: str) -> list[str]:
+    """Compare an implementation with the reference on this machine; takes a fraction of a second.
+
+    Args:
+        name: of an implementation that is available.
+
+    Returns:
+        What differs, one sentence each; [] where nothing does.
+
+    Raises:
+        KernelUnavailableError: no such implementation here.
+    """
+    from hashmatch.kernels.comparison import differences
+
+    if name not in _LOADERS:
+        raise KernelUnavailableError(f"there are no kernels {shorten(name)} here; available: {', '.join(_LOADERS)}")
+    return differences(name, _loaded(name))
 
 
 def forced() -> bool:
