@@ -111,8 +111,8 @@ HM_INLINE void px_samples(const float *columns, size_t count, const double *weig
 #ifndef PX_HAS_LUMA_ROW
 /* The float64 sum 0.299 R + 0.587 G + 0.114 B, rounded at each step and then to float32, equals 299 R + 587 G + 114 B divided
  * by 1,000 in float32, for all 2^24 colours (tests/test_native_pixels.py tries each): the whole number is exact, its
- * thousandth is no nearer than 10^-12 to the middle between two float32 numbers, and the float64 sum errs by 10^-13 of
- * itself at most. */
+ * thousandth is no nearer than 10^-12 to the middle between two float32 numbers, and the float64 sum errs by some 10^-16 of
+ * itself. */
 static void px_luma_row(const uint8_t *restrict row, size_t width, unsigned channels, float *restrict out) {
     if (channels == 1) {
         for (size_t x = 0; x < width; x++) out[x] = (float)row[x];
