@@ -31,6 +31,14 @@ SCRIPTS: tuple[tuple[str, list[str], list[str]], ...] = (
     ("hash_files.py", [], ["--images", "20", "--rounds", "2"]),
     ("luma_profile.py", [], ["--images", "200"]),
     ("hamming_planted.py", [], ["--entries", "2000", "--queries", "300"]),
+    ("hamming_search.py", ["--entries", "1000000", "--mapped"], ["--entries", "70000", "--rounds", "1", "--mapped"]),
+    ("hamming_search.py", ["--entries", "10000000", "--mapped"], ["--entries", "70000", "--rounds", "1"]),
+    (
+        "hamming_search.py",
+        ["--entries", "10000000", "--bits", "64"],
+        ["--entries", "70000", "--rounds", "1", "--bits", "64"],
+    ),
+    ("hamming_radius.py", [], ["--entries", "70000", "--step", "32", "--rounds", "1", "--queries", "1", "16"]),
     ("real_input.py", [], ["--images", "40"]),
 )
 
@@ -69,7 +77,10 @@ def main() -> int:
             shown = " ".join(
                 ["python", f"benchmarks/{script}", *(a for a in chosen if keep not in a and a != "--keep")]
             )
-            sections.append(f"## {question}\n\n`{shown}`\n\n{done.stdout}")
+            # A script that runs several times has its arguments in the heading, which is what names a section.
+            several = sum(name == script for name, *_ in SCRIPTS) > 1
+            heading = f"{question} `{' '.join(chosen)}`" if several else question
+            sections.append(f"## {heading}\n\n`{shown}`\n\n{done.stdout}")
             if done.returncode:
                 failed.append(script)
     if not options.quick:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from hashmatch import kernels
 from hashmatch.errors import ArrayError, UsageError
+from hashmatch.index.hamming import FaissFlat
 from hashmatch.kernels import code_index, reference, ring
 from hashmatch.kernels.code_index import METHODS, CodeIndex, Triple
 
@@ -411,6 +412,8 @@ def test_millions_of_planted_pairs(width: int) -> None:
         for radius in ((31,) if round_ else (0, 15, 24, 31, 32, 40)) if width == 32 else (6,):
             expected = index.range_search(queries, radius, method="flat", threads=2, implementation=NATIVE[0])
             assert len(expected[1]) >= len(queries) // 65 * min(radius + 1, 65)
+            if not round_ and radius in (6, 31):
+                assert_same(FaissFlat().range_search(queries, codes, radius), expected, "FAISS")
             total += len(queries)
             for name in NATIVE:
                 if name == "portable" and round_:
@@ -423,8 +426,6 @@ def test_millions_of_planted_pairs(width: int) -> None:
 
 @pytest.mark.slow
 def test_the_reference_agrees_with_faiss_on_a_large_list() -> None:
-    from hashmatch.index.hamming import FaissFlat
-
     codes = distinct(random(300_000, 32, 31))
     queries = flipped(codes[:65], range(65), 32)
     expected = FaissFlat().range_search(queries, codes, 64)
