@@ -1,7 +1,7 @@
 """Builds hashmatch._native: each instruction set with flags of its own, and never at the price of the installation.
 
-``HASHMATCH_BUILD_NATIVE=1`` makes a failure fatal, ``0`` leaves the extension out; otherwise it is built where a compiler
-is there. pyproject.toml names this class; setuptools calls it.
+``HASHMATCH_BUILD_NATIVE=1`` makes a failure fatal, ``0`` leaves the extension out; otherwise it is built where a
+compiler is there. pyproject.toml names this class; setuptools calls it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import os
 import platform
 import struct
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -18,23 +19,7 @@ from setuptools.command.build_ext import build_ext
 
 HERE = Path(__file__).parent
 
-_GNU_AVX2 = ["-mavx2", "-mfma", "-mpopcnt", "-mbmi", "-mbmi2", "-mlzcnt"]
-_GNU_AVX512 = [
-    *_GNU_AVX2,
-    *(f"-mavx512{part}" for part in ("f", "bw", "dq", "vl", "vbmi2", "bitalg", "vpopcntdq", "vnni")),
-    "-mprefer-vector-width=512",
-]
-_GNU = ["-std=c11", "-O3", "-fno-math-errno", "-ffp-contract=off", "-fvisibility=hidden", "-Wall", "-Wextra", "-Werror=implicit-function-declaration"]
-_MSVC = ["/std:c11", "/O2", "/fp:precise"]
-
-#: Source -> flags of its own, by family of compiler. Everything else is compiled for the baseline.
-FLAGS = {
-    family: {f"{kernels}_{name}.c": flags for kernels in ("kernels", "pixels") for name, flags in sets.items()}
-    for family, sets in (
-        ("gnu", {"avx2": _GNU_AVX2, "avx512": _GNU_AVX512}),
-        ("msvc", {"avx2": ["/arch:AVX2"], "avx512": ["/arch:AVX512"]}),
-    )
-}
+_FLAGS = tomllib.loads((HERE / "flags.toml").read_text(encoding="utf-8"))
 _X86_64 = ("x86_64", "amd64")
 
 
@@ -65,17 +50,18 @@ class BuildNative(build_ext):
     def _compile(self, ext: Extension) -> None:
         compiler: Any = self.compiler
         family = "msvc" if compiler.compiler_type == "msvc" else "gnu"
-        common = _MSVC if family == "msvc" else _GNU
+        flags = _FLAGS[family]
+        sets = flags["x86-64"] if platform.machine().lower() in _X86_64 else {}
         extra = os.environ.get("HASHMATCH_NATIVE_CFLAGS", "").split()
         objects = []
         for source in ext.sources:
-            own = FLAGS[family].get(Path(source).name, []) if platform.machine().lower() in _X86_64 else []
+            own = sets.get(Path(source).stem.rpartition("_")[2], [])
             objects += compiler.compile(
                 [source],
                 output_dir=self.build_temp,
                 include_dirs=[*ext.include_dirs, str(HERE)],
                 debug=self.debug,
-                extra_postargs=[*common, *own, *extra],
+                extra_postargs=[*flags["common"], *own, *extra],
                 depends=ext.depends,
             )
         compiler.link_shared_object(
@@ -117,4 +103,4 @@ def _unsupported() -> str:
 
 
 def _say(what: str) -> None:
-    print(f"hashmatch native kernels: {what}", file=sys.stderr)
+    sys.stderr.write(f"hashmatch native kernels: {what}\n")
