@@ -73,9 +73,9 @@ def examine(seed: int) -> tuple[str, dict[str, tuple[int, int, bool]]]:
     pixels = imaging.decode(data, luma=lambda *_: True)
     assert pixels.luma_step is not None
     plane, _ = hashers.compute(pixels, HASHES)
-    trusted: list[str] = []
+    trusted: dict[str, bytes] = {}
     if luma_margins.worth_decoding(pixels.width, pixels.height, pixels.luma_step):
-        trusted = luma_margins.trusted(pixels.pixels, pixels.luma_step, HASHES)
+        trusted, _ = hashers.compute_trusted(pixels, pixels.luma_step, HASHES)
     return group, {
         name: (bits(luma[name], reference[name]), bits(plane[name], reference[name]), name not in trusted)
         for name in HASHES

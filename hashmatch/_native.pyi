@@ -115,3 +115,15 @@ def family(
     vertical_first: int,
     /,
 ) -> tuple[bytes | None, bytes | None, bytes | None]: ...
+
+# which: as above, and 8 pdq. (pdq, quality, phash, dhash, ahash, ordered, and the margins of dhash and ahash).
+def plane(
+    implementation: int,
+    luma: _Buffer,
+    height: int,
+    width: int,
+    row_stride: int,
+    which: int,
+    vertical_first: int,
+    /,
+) -> tuple[bytes | None, int, bytes | None, bytes | None, bytes | None, tuple[int, ...], int, int]: ...

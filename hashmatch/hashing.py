@@ -276,8 +276,7 @@ def _add_perceptual(
         hashes: dict[str, bytes] = {}
         quality: dict[str, int] = {}
         if pixels.luma_step is not None:
-            trusted = luma_margins.trusted(pixels.pixels, pixels.luma_step, wanted)
-            hashes, quality = hashers.compute(pixels, trusted)
+            hashes, quality = hashers.compute_trusted(pixels, pixels.luma_step, wanted)
             wanted = [name for name in wanted if name not in hashes]
             if wanted:
                 pixels = imaging.decode(data, limits=limits, orientation=orientation)

@@ -1032,6 +1032,53 @@ done:
     return result;
 }
 
+/* plane(implementation, luma, height, width, row_stride, which, vertical_first) -> (pdq, quality, phash, dhash, ahash, ordered,
+ * margin of dhash, margin of ahash): hm_plane. None for a code that was not asked for (which: 1, 2, 4 as above, 8 pdq) or cannot
+ * be decided here. */
+static PyObject *plane(PyObject *self, PyObject *args) {
+    (void)self;
+    int number, which, vertical_first;
+    Py_ssize_t height, width, stride;
+    PyObject *source, *result = NULL;
+    if (!PyArg_ParseTuple(args, "iOnnnii", &number, &source, &height, &width, &stride, &which, &vertical_first)) return NULL;
+    const hm_kernels *kernels = kernels_of(number);
+    Py_buffer view = {0};
+    hm_picture picture;
+    hm_plane found = {.quality = 0};
+    if (!kernels || take_picture(source, &view, height, width, 1, stride, &picture) < 0) goto done;
+    Py_ssize_t least = height < width ? height : width, most = height < width ? width : height;
+    if (least < HM_PDQ_MIN_SIDE || most > HM_PDQ_FAST_SIDE || which < 0 || which > 15 || vertical_first < 0 ||
+        vertical_first > 2) {
+        PyErr_SetString(PyExc_ValueError, "a plane too small or too large, or a number that stands for nothing");
+        goto done;
+    }
+    size_t bytes = hm_pdq_fast_scratch(&picture), others[] = {hm_family_scratch(&picture), hm_pdq_exact_scratch(&picture)};
+    for (int i = 0; i < 2; i++) bytes = bytes < others[i] ? others[i] : bytes;
+    void *scratch = scratch_take(&bytes);
+    if (!scratch) {
+        PyErr_NoMemory();
+        goto done;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    kernels->pixels->plane(&picture, which, vertical_first, scratch, &found);
+    if (which & HM_PDQ & ~found.decided) {
+        kernels->pixels->pdq_exact(&picture, 0, scratch, found.pdq, &found.quality);
+        found.decided |= HM_PDQ;
+    }
+    Py_END_ALLOW_THREADS
+    scratch_return(scratch, bytes);
+    const char *codes[4] = {(const char *)found.pdq, NULL, NULL, NULL};
+    for (int i = 0; i < 3; i++) codes[i + 1] = found.decided >> i & 1 ? (const char *)found.family + 8 * i : NULL;
+    if (!(which & HM_PDQ)) codes[0] = NULL;
+    const int32_t *ordered = found.ordered;
+    result = Py_BuildValue("(y#iy#y#y#(iiiiiiii)LL)", codes[0], (Py_ssize_t)32, found.quality, codes[1], (Py_ssize_t)8, codes[2],
+                           (Py_ssize_t)8, codes[3], (Py_ssize_t)8, ordered[0], ordered[1], ordered[2], ordered[3], ordered[4],
+                           ordered[5], ordered[6], ordered[7], (long long)found.dhash, (long long)found.ahash);
+done:
+    if (view.obj) PyBuffer_Release(&view);
+    return result;
+}
+
 /* --- the module ---------------------------------------------------------------------------------------------------- */
 
 static PyMethodDef methods[] = {
@@ -1051,6 +1098,7 @@ static PyMethodDef methods[] = {
     {"pdq_float", pdq_float, METH_VARARGS, NULL},
     {"rgb_to_luma", rgb_to_luma, METH_VARARGS, NULL},
     {"family", family, METH_VARARGS, NULL},
+    {"plane", plane, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -7,6 +7,9 @@
 
 hm_pdq_table hm_pdq;
 
+/* Both quartiles, and three on either side of the median. */
+const int hm_ordered_places[HM_ORDERED] = {63, 125, 126, 127, 128, 129, 130, 192};
+
 void hm_pdq_tables(void) {
     /* The scale is rounded to float32 first, as in the original. No entry is within a million roundings of a double of the
      * middle between two float32 numbers: dct32 does not depend on whose cosine this is. */
@@ -15,6 +18,7 @@ void hm_pdq_tables(void) {
     for (int i = 0; i < 16; i++) {
         for (int j = 0; j < HM_PDQ_GRID; j++) {
             hm_pdq.dct[i][j] = scale * cos(pi / 2 / HM_PDQ_GRID * (i + 1) * (2 * j + 1));
+            hm_pdq.whole[i][j] = floor(hm_pdq.dct[i][j] * 32768 + 0.5);
             hm_pdq.dct32[i][j] = hm_pdq.dct32_t[j][i] = (float)hm_pdq.dct[i][j];
         }
     }

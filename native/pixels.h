@@ -18,12 +18,25 @@ typedef struct {
 
 enum { HM_UNDECIDED = 1 }; /* beside HM_OK: this way of computing cannot decide; take the exact one */
 
-enum { HM_PHASH = 1, HM_DHASH = 2, HM_AHASH = 4 };
+enum { HM_PHASH = 1, HM_DHASH = 2, HM_AHASH = 4, HM_PDQ = 8 };
+
+/* What is made of a plane of luma at once, and how close the comparisons were that its hashes rest on: the same numbers on
+ * every implementation (kernels/plane.py). */
+#define HM_ORDERED 8
+typedef struct {
+    uint8_t pdq[32], family[3 * 8];
+    int quality, decided;        /* a sum of HM_PHASH ... */
+    int32_t ordered[HM_ORDERED]; /* of PDQ's coefficients, those at the places hm_ordered_places, in 512ths */
+    int64_t dhash, ahash;        /* the fifth smallest difference of dHash, in 2^-22, and of aHash, in 2^-28 */
+} hm_plane;
+
+extern const int hm_ordered_places[HM_ORDERED];
 
 #define HM_PDQ_GRID 64
 #define HM_PDQ_MIN_SIDE 5      /* pixels: below, PDQ defines an all-zero hash */
 #define HM_PDQ_EXACT_SIDE 128  /* pixels: up to here the exact path is always taken, as in kernels/reference.py */
 #define HM_PDQ_FAST_WINDOW 256 /* pixels of window: up to here sums of a column are exact in float32 (below 2^24) */
+#define HM_PDQ_FAST_SIDE (128 * HM_PDQ_FAST_WINDOW)
 #define HM_FAMILY_MAX_SIDE (1 << 18) /* pixels: beyond, Pillow's own code is asked */
 
 /* One instruction set. Scratch is 64-byte aligned, of the sizes that the functions below tell. */
@@ -36,6 +49,9 @@ typedef struct hm_pixels {
     /* `which`: a sum of HM_PHASH ...; `vertical_first`: see hm_vertical_first. codes: 3 x 8 bytes. Returns those of `which`
      * that are decided. */
     int (*family)(const hm_picture *picture, int which, int vertical_first, void *scratch, uint8_t *codes);
+    /* Of luma of 5 to HM_PDQ_FAST_SIDE pixels a side; `which` may hold HM_PDQ. Scratch: the larger of hm_pdq_fast_scratch and
+     * hm_family_scratch. */
+    void (*plane)(const hm_picture *picture, int which, int vertical_first, void *scratch, hm_plane *out);
 } hm_pixels;
 
 /* --- pdq.c */
@@ -43,6 +59,7 @@ typedef struct hm_pixels {
 /* Tables of the transform and of the margins; hm_pdq_tables() fills them once, before anything else here is called. */
 typedef struct {
     double dct[16][HM_PDQ_GRID];     /* rows 1 to 16 of the 64-point DCT-II */
+    double whole[16][HM_PDQ_GRID];   /* the same times 2^15, rounded */
     float dct32[16][HM_PDQ_GRID];    /* the same, rounded */
     float dct32_t[HM_PDQ_GRID][16];  /* and transposed */
     double margin[256];              /* of coefficient 16 i + j: symmetric in i and j */

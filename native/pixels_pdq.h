@@ -153,7 +153,10 @@ static void pdq_band_row(const hm_picture *p, const pdq_fast_layout *scratch, si
         uint16_t ones[256];
         for (size_t t = 0; t < s.short_count; t++) ones[t] = 1;
         px_weighted_rows(p->pixels + s.short_first * p->stride, p->stride, ones, s.short_count, n, scratch->sums);
-        for (size_t x = 0; x < n; x++) wide[x] += (float)shorter * (float)scratch->sums[x];
+        /* Multiples of 2^-10, so that what is summed of them is exact (see pdq_decimated). */
+        for (size_t x = 0; x < n; x++) {
+            wide[x] += (float)(int32_t)((float)shorter * (float)scratch->sums[x] * 1024.0f) / 1024.0f;
+        }
     }
     if (p->channels == 1) {
         memcpy(out, wide, n * sizeof *out);
@@ -165,7 +168,9 @@ static void pdq_band_row(const hm_picture *p, const pdq_fast_layout *scratch, si
     }
 }
 
-/* The 64x64 buffer, column by column: buffer[64 j + i]. */
+/* The 64x64 buffer, column by column: buffer[64 j + i]. Of a plane of 8-bit luma it is the same everywhere, whatever an
+ * implementation fuses or in which order it sums: all sums are whole numbers (of 2^-10 in the row of a shorter box), below
+ * 2^53, and what is rounded is rounded one operation at a time. */
 static void pdq_decimated(const hm_picture *p, const pdq_fast_layout *scratch) {
     size_t padded = hm_padded(p->width), window = hm_pdq_window(p->width), high = hm_pdq_window(p->height);
     double unit = (double)high * (double)high * (double)window * (double)window;
@@ -190,8 +195,10 @@ static void pdq_decimated(const hm_picture *p, const pdq_fast_layout *scratch) {
                 double own[2 * HM_PDQ_FAST_WINDOW];
                 for (size_t t = 0; t < s.count; t++) own[t] = (double)pdq_weight(window, &s, t);
                 px_samples(scratch->turned + s.first * PDQ_ROWS, s.count, own, sums);
-                for (size_t t = 0; t < s.short_count; t++) own[t] = shorter;
-                px_samples(scratch->turned + s.short_first * PDQ_ROWS, s.short_count, own, sums);
+                double more[PDQ_ROWS] = {0};
+                for (size_t t = 0; t < s.short_count; t++) own[t] = 1;
+                px_samples(scratch->turned + s.short_first * PDQ_ROWS, s.short_count, own, more);
+                for (int i = 0; i < PDQ_ROWS; i++) sums[i] += shorter * more[i];
             }
             double *out = scratch->buffer + k * HM_PDQ_GRID + from;
             for (int i = 0; i < PDQ_ROWS; i++) out[i] = sums[i] * scale;
@@ -200,7 +207,7 @@ static void pdq_decimated(const hm_picture *p, const pdq_fast_layout *scratch) {
 }
 
 /* The 16x16 coefficients. Both products use that the rows of the DCT are even or odd about the middle. */
-static void pdq_transform64(const double *restrict buffer, double *restrict out) {
+static void pdq_transform64(const double *restrict buffer, const double (*dct)[HM_PDQ_GRID], double *restrict out) {
     double even[32][HM_PDQ_GRID], odd[32][HM_PDQ_GRID], half[16][HM_PDQ_GRID], turned[HM_PDQ_GRID][16];
     for (int j = 0; j < 32; j++) {
         const double *low = buffer + j * HM_PDQ_GRID, *high = buffer + (63 - j) * HM_PDQ_GRID;
@@ -211,7 +218,7 @@ static void pdq_transform64(const double *restrict buffer, double *restrict out)
     }
     for (int k = 0; k < 16; k++) {
         const double(*lines)[HM_PDQ_GRID] = k & 1 ? (const double(*)[HM_PDQ_GRID])even : (const double(*)[HM_PDQ_GRID])odd;
-        px_product(hm_pdq.dct[k], lines, half[k]);
+        px_product(dct[k], lines, half[k]);
     }
     for (int i = 0; i < HM_PDQ_GRID; i++) {
         for (int k = 0; k < 16; k++) turned[i][k] = half[k][i];
@@ -224,7 +231,7 @@ static void pdq_transform64(const double *restrict buffer, double *restrict out)
         }
     }
     for (int m = 0; m < 16; m++) {
-        px_product16(hm_pdq.dct[m], m & 1 ? (const double(*)[16])low : (const double(*)[16])high, out + 16 * m);
+        px_product16(dct[m], m & 1 ? (const double(*)[16])low : (const double(*)[16])high, out + 16 * m);
     }
 }
 
@@ -273,17 +280,11 @@ static int pdq_clear_code(const double *c, uint8_t *code) {
     return 1;
 }
 
-static int px_pdq_fast(const hm_picture *p, int dihedral, void *scratch, uint8_t *codes, int *quality) {
-    size_t side = p->height > p->width ? p->height : p->width;
-    size_t least = p->height < p->width ? p->height : p->width;
-    if (side <= HM_PDQ_EXACT_SIDE || side > 128 * HM_PDQ_FAST_WINDOW || least < HM_PDQ_MIN_SIDE) return HM_UNDECIDED;
-    pdq_fast_layout layout;
-    pdq_fast_place(p, scratch, &layout);
-    pdq_decimated(p, &layout);
-    *quality = pdq_clear_quality(layout.buffer);
+static int pdq_clear(const double *buffer, int dihedral, uint8_t *codes, int *quality) {
+    *quality = pdq_clear_quality(buffer);
     if (*quality < 0) return HM_UNDECIDED;
     double original[256], turned[256];
-    pdq_transform64(layout.buffer, original);
+    pdq_transform64(buffer, hm_pdq.dct, original);
     if (!pdq_clear_code(original, codes)) return HM_UNDECIDED;
     for (int turn = 1; dihedral && turn < 8; turn++) {
         for (int i = 0; i < 16; i++) {
@@ -295,6 +296,16 @@ static int px_pdq_fast(const hm_picture *p, int dihedral, void *scratch, uint8_t
         if (!pdq_clear_code(turned, codes + 32 * turn)) return HM_UNDECIDED;
     }
     return HM_OK;
+}
+
+static int px_pdq_fast(const hm_picture *p, int dihedral, void *scratch, uint8_t *codes, int *quality) {
+    size_t side = p->height > p->width ? p->height : p->width;
+    size_t least = p->height < p->width ? p->height : p->width;
+    if (side <= HM_PDQ_EXACT_SIDE || side > HM_PDQ_FAST_SIDE || least < HM_PDQ_MIN_SIDE) return HM_UNDECIDED;
+    pdq_fast_layout layout;
+    pdq_fast_place(p, scratch, &layout);
+    pdq_decimated(p, &layout);
+    return pdq_clear(layout.buffer, dihedral, codes, quality);
 }
 
 /* --- the exact path */

@@ -6,5 +6,6 @@
 
 #include "pixels_pdq.h"
 #include "pixels_resample.h"
+#include "pixels_plane.h"
 
-const hm_pixels hm_pixels_portable = {px_pdq_fast, px_pdq_exact, px_luma, px_family};
+const hm_pixels hm_pixels_portable = {px_pdq_fast, px_pdq_exact, px_luma, px_family, px_plane};

@@ -225,12 +225,15 @@ static void rs_finish(const int32_t *restrict sums, size_t outputs, size_t count
 }
 
 /* `lines` lines of n bytes to `table->outputs` samples each: out[output x out_stride + line]. Without a table (the length is
- * right already) the lines are only turned over. */
+ * right already) the lines are only turned over. `sums`, where it is not NULL, takes the samples before they are rounded. */
 static void rs_pass(const family_layout *s, const resample_table *table, const uint8_t *lines, size_t stride, size_t count,
-                    size_t n, uint8_t *out, size_t out_stride) {
+                    size_t n, uint8_t *out, size_t out_stride, int32_t *sums) {
     if (!table) {
         for (size_t line = 0; line < count; line++) {
             for (size_t x = 0; x < n; x++) out[x * out_stride + line] = lines[line * stride + x];
+        }
+        for (size_t line = 0; sums && line < count; line++) {
+            for (size_t x = 0; x < n; x++) sums[x * out_stride + line] = lines[line * stride + x] << HM_RESAMPLE_BITS;
         }
         return;
     }
@@ -243,6 +246,9 @@ static void rs_pass(const family_layout *s, const resample_table *table, const u
             rs_accumulate(s, table, x / RS_TAPS, (length + RS_TAPS - 1) / RS_TAPS, s->sums);
         }
         rs_finish(s->sums, table->outputs, here, out + line, out_stride);
+        for (size_t output = 0; sums && output < table->outputs; output++) {
+            memcpy(sums + output * out_stride + line, s->sums + output * RS_LINES, here * sizeof *sums);
+        }
     }
 }
 
@@ -254,6 +260,7 @@ typedef struct {
     const resample_table *across, *down;
     uint8_t *middle;
     uint8_t small[32 * 32];
+    int32_t *sums; /* NULL, or the small picture before it is rounded */
 } family_job;
 
 HM_INLINE void px_grey(const hm_picture *p, size_t y, size_t x, size_t n, uint8_t *out) {
@@ -299,13 +306,14 @@ static void family_across(const hm_picture *p, const family_layout *s, family_jo
             if (jobs[j].across) {
                 rs_finish(sums[j], jobs[j].width, count, jobs[j].middle + y, padded);
             } else {
-                rs_pass(s, NULL, lines, stride, count, p->width, jobs[j].middle + y, padded);
+                rs_pass(s, NULL, lines, stride, count, p->width, jobs[j].middle + y, padded, NULL);
             }
         }
     }
     for (int j = 0; j < RS_SIDES; j++) {
         if (!jobs[j].wanted || jobs[j].vertical) continue;
-        rs_pass(s, jobs[j].down, jobs[j].middle, padded, jobs[j].width, p->height, jobs[j].small, jobs[j].width);
+        rs_pass(s, jobs[j].down, jobs[j].middle, padded, jobs[j].width, p->height, jobs[j].small, jobs[j].width,
+                jobs[j].sums);
     }
 }
 
@@ -324,9 +332,13 @@ static void family_down(const hm_picture *p, const family_layout *s, family_job 
         rs_finish(s->sums, job->height, count, job->middle + x, padded);
     }
     uint8_t turned[32 * 32];
-    rs_pass(s, job->across, job->middle, padded, job->height, p->width, turned, job->height);
+    int32_t sums[32 * 32];
+    rs_pass(s, job->across, job->middle, padded, job->height, p->width, turned, job->height, job->sums ? sums : NULL);
     for (size_t y = 0; y < job->height; y++) {
-        for (size_t x = 0; x < job->width; x++) job->small[y * job->width + x] = turned[x * job->height + y];
+        for (size_t x = 0; x < job->width; x++) {
+            job->small[y * job->width + x] = turned[x * job->height + y];
+            if (job->sums) job->sums[y * job->width + x] = sums[x * job->height + y];
+        }
     }
 }
 
@@ -374,7 +386,10 @@ static int family_phash(const uint8_t *small, uint8_t *code) {
     return 1;
 }
 
-static int px_family(const hm_picture *p, int which, int vertical_first, void *scratch, uint8_t *codes) {
+/* `nine` and `eight`: NULL, or 9 x 8 and 8 x 8 samples before they are rounded, for the hashes that are asked for. */
+static int family_of(const hm_picture *p, int which, int vertical_first, void *scratch, uint8_t *codes, int32_t *nine,
+                     int32_t *eight) {
+    int32_t *const samples[RS_SIDES] = {NULL, nine, eight};
     family_layout layout;
     family_place(p, scratch, &layout);
     static const size_t widths[RS_SIDES] = {32, 9, 8}, heights[RS_SIDES] = {32, 8, 8};
@@ -390,6 +405,7 @@ static int px_family(const hm_picture *p, int which, int vertical_first, void *s
         if (!job->wanted) continue;
         job->vertical = hm_vertical_first(vertical_first, p->width, p->height, widths[j], heights[j]);
         job->middle = layout.middle[j];
+        job->sums = samples[j];
         job->across = job->down = NULL;
         if (p->width != widths[j]) {
             rs_table(&layout, p->width, widths[j], &digits, &across[j]);
@@ -424,4 +440,8 @@ static int px_family(const hm_picture *p, int which, int vertical_first, void *s
         decided |= HM_AHASH;
     }
     return decided;
+}
+
+static int px_family(const hm_picture *p, int which, int vertical_first, void *scratch, uint8_t *codes) {
+    return family_of(p, which, vertical_first, scratch, codes, NULL, NULL);
 }

@@ -14,14 +14,15 @@ from PIL import Image
 
 from hashmatch import hash_bytes, hash_file, hash_image, hash_images, hashers, imaging, kernels, synthetic
 from hashmatch.cli import run
-from hashmatch.errors import ImageDecodeError, ImageTooLargeError, UsageError
+from hashmatch.errors import ArrayError, ImageDecodeError, ImageTooLargeError, UsageError
 from hashmatch.hashers import luma_margins
 from hashmatch.hashing import PROFILES, check_profile
-from hashmatch.kernels import pdq_banded
+from hashmatch.kernels import pdq_banded, plane, resample
 from hashmatch.scan import HashPool
 
 ALL = ("md5", "pdq", "phash", "dhash", "ahash", "whash")
 PERCEPTUAL = ALL[1:]
+NAMES = PERCEPTUAL[:-1]
 RGB = synthetic.image(3, 320, 240, "noise")
 #: Little contrast and one colour: rounding errs by the same over large parts.
 PALE = (RGB // 4 + np.array([60, 70, 90])).astype(np.uint8)
@@ -172,10 +173,12 @@ class TestHashes:
     def test_it_is_the_plane_that_is_hashed(self) -> None:
         data = jpeg(RGB, quality=95)
         pixels = imaging.decode(data, luma=always)
-        trusted = luma_margins.trusted(pixels.pixels, pixels.luma_step or 0, PERCEPTUAL)
-        assert trusted == ["pdq", "phash", "dhash", "ahash"]
-        found = hash_bytes(data, PERCEPTUAL, profile="luma").hashes
-        assert {name: found[name] for name in trusted} == hashers.compute(pixels, trusted)[0]
+        trusted, quality = hashers.compute_trusted(pixels, pixels.luma_step or 0, PERCEPTUAL)
+        assert list(trusted) == ["pdq", "phash", "dhash", "ahash"]
+        record = hash_bytes(data, PERCEPTUAL, profile="luma")
+        assert {name: record.hashes[name] for name in trusted} == trusted
+        assert record.quality == quality
+        assert (trusted, quality) == hashers.compute(pixels, trusted)
 
     @pytest.mark.parametrize("doubtful", [(), ("pdq",), ("dhash", "ahash"), PERCEPTUAL])
     def test_a_doubtful_hash_is_the_references(
@@ -188,7 +191,7 @@ class TestHashes:
             decoded.append(options.get("luma"))
             return real(*arguments, **options)
 
-        def trusted(_plane: object, _step: object, names: list[str]) -> list[str]:
+        def trusted(_found: object, _side: object, _step: object, names: list[str]) -> list[str]:
             return [name for name in names if name not in doubtful]
 
         monkeypatch.setattr(imaging, "decode", count)
@@ -212,29 +215,97 @@ class TestHashes:
                 assert code == everything[name]
 
 
+SIZES = [(500, 375), (128, 1000), (1000, 130), (64, 64), (200, 700), (128, 128), (2500, 300), (5, 40), (257, 256)]
+
+
 class TestMargins:
-    @pytest.mark.parametrize("size", [(500, 375), (128, 1000), (1000, 130), (64, 64), (200, 700)])
+    @pytest.mark.parametrize("size", SIZES)
     def test_what_the_hashes_compare(self, size: tuple[int, int]) -> None:
-        grey = np.ascontiguousarray(synthetic.image(4, *size, "noise")[..., 1])
-        coefficients, eight, nine = luma_margins.measure(grey)
+        grey = np.ascontiguousarray(synthetic.image(4, max(size[0], 16), max(size[1], 16), "noise")[..., 1])
+        grey = grey[: size[1], : size[0]]
         transform = pdq_banded.dct_matrix()
-        expected = transform @ pdq_banded.decimated(grey.astype(np.float32)) @ transform.T
-        np.testing.assert_allclose(coefficients, expected, atol=0.01)
-        image = Image.fromarray(grey)
-        for found, shape in ((eight, (8, 8)), (nine, (9, 8))):
-            resized = np.asarray(image.resize(shape, Image.Resampling.LANCZOS))
-            # Two roundings, each of half a level, the first of them weighted: it may weigh a little more.
-            assert np.abs(found - resized).max() < 1.5
+        expected = np.sort((transform @ pdq_banded.decimated(grey.astype(np.float32)) @ transform.T).ravel())
+        np.testing.assert_allclose(
+            np.array(plane.ordered(grey)) * plane.ORDERED_UNIT,
+            expected[[63, 125, 126, 127, 128, 129, 130, 192]],
+            atol=0.03,
+        )
+        for name, (width, height) in (("dhash", (9, 8)), ("ahash", (8, 8))):
+            samples = resample.unrounded(grey, width, height, 2) / 2.0**22
+            resized = np.asarray(Image.fromarray(grey).resize((width, height), Image.Resampling.LANCZOS))
+            if imaging.vertical_first() == 2:
+                np.testing.assert_array_equal(np.floor(np.clip(samples, 0, 255) + 0.5), resized)
+            distances = np.diff(samples) if name == "dhash" else samples - samples.mean()
+            found = plane.closest(grey, name, 2) * plane.SAMPLE_UNITS[name]
+            assert found == pytest.approx(np.sort(np.abs(distances), axis=None)[4], abs=1e-9)
+
+    @pytest.mark.parametrize("kernel", [item.name for item in kernels.implementations() if item.available])
+    @pytest.mark.parametrize("size", SIZES)
+    def test_the_same_numbers_in_every_implementation(
+        self, kernel: str, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for seed, kind in enumerate((*synthetic.KINDS, "white noise")):
+            if kind == "white noise":
+                wide = np.random.default_rng(seed).integers(0, 256, size[::-1], np.uint8)
+            else:
+                wide = synthetic.image(seed, max(size[0], 16), max(size[1], 16), kind)[..., 1]
+            grey = wide[: size[1], : size[0]]  # with gaps between rows
+            rule = seed % 3
+            expected = plane.hashes(grey, NAMES, rule)
+            monkeypatch.setenv(kernels.ENVIRONMENT_VARIABLE, kernel)
+            assert kernels.plane_hashes(grey, NAMES, vertical_first=rule) == expected
+            assert kernels.pdq_from_pixels(grey)[0].tobytes() == expected.codes["pdq"]
+            some = kernels.plane_hashes(grey, ("dhash",), vertical_first=rule)
+            assert (some.codes, some.closest) == (
+                {"dhash": expected.codes["dhash"]},
+                {"dhash": expected.closest["dhash"]},
+            )
+            assert some.ordered == expected.ordered
+            assert kernels.plane_hashes(grey, (), vertical_first=rule).ordered == expected.ordered
+
+    def test_decisions_do_not_depend_on_the_implementation(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        files = [jpeg(synthetic.image(seed, 200 + 7 * seed, 300), quality=70 + seed) for seed in range(12)]
+        found = []
+        for item in kernels.implementations():
+            if item.available:
+                monkeypatch.setenv(kernels.ENVIRONMENT_VARIABLE, item.name)
+                found.append([hash_bytes(data, PERCEPTUAL, profile="luma").hashes for data in files])
+        assert all(other == found[0] for other in found)
+
+    def test_factors_are_not_near_a_rounding(self) -> None:
+        factors = np.abs(pdq_banded.dct_matrix()) * 2**15
+        assert np.abs(factors - np.floor(factors) - 0.5).min() > 1e-6
+
+    @pytest.mark.parametrize(
+        "pixels",
+        [
+            np.zeros((4, 9), np.uint8),
+            np.zeros((9, 0), np.uint8),
+            np.zeros((9, 9, 3), np.uint8),
+            np.zeros((9, 9), np.uint16),
+            np.zeros((5, 32_769), np.uint8),
+            [[0] * 9] * 9,
+        ],
+        ids=["low", "empty", "colours", "uint16", "long", "list"],
+    )
+    def test_what_is_no_plane(self, pixels: Any) -> None:
+        with pytest.raises(ArrayError, match=r"expected uint8\[height, width\] of 5 to 32,768 pixels a side"):
+            kernels.plane_hashes(pixels, NAMES, vertical_first=2)
+        for names, rule in ((("whash",), 2), (NAMES, 3)):
+            with pytest.raises(ValueError, match="expected"):
+                kernels.plane_hashes(np.zeros((9, 9), np.uint8), names, vertical_first=rule)
 
     def test_no_detail_no_trust(self) -> None:
-        for grey in (np.full((300, 400), 77, np.uint8), np.ascontiguousarray(RGB[:130, :130, 0] // 128 * 0 + 3)):
-            assert luma_margins.trusted(grey, 10, PERCEPTUAL) == []
+        for grey in (np.full((300, 400), 77, np.uint8), np.full((130, 130), 3, np.uint8)):
+            found = kernels.plane_hashes(grey, NAMES, vertical_first=2)
+            assert luma_margins.trusted(found, 130, 10, PERCEPTUAL) == []
 
     def test_small_or_coarse_pictures_are_not_tried(self) -> None:
         assert luma_margins.worth_decoding(500, 375, 30)
         assert not luma_margins.worth_decoding(500, 100, 1)
         assert not luma_margins.worth_decoding(100, 500, 1)
         assert not luma_margins.worth_decoding(2000, 2000, 61)
+        assert not luma_margins.worth_decoding(200, 32_769, 1)
 
 
 class TestProfile:

@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hashmatch import algorithms as registry
+from hashmatch import kernels
 from hashmatch.errors import UnknownAlgorithmError
-from hashmatch.hashers import imagehash_family, pdq
+from hashmatch.hashers import imagehash_family, luma_margins, pdq
 from hashmatch.hashers.digests import DIGESTS
 
-__all__ = ["PERCEPTUAL", "PixelSource", "check_computed", "compute"]
+__all__ = ["PERCEPTUAL", "PixelSource", "check_computed", "compute", "compute_trusted"]
 
 
 class PixelSource(Protocol):
@@ -90,3 +91,26 @@ def compute(pixels: PixelSource, algorithms: Iterable[str]) -> tuple[dict[str, b
     if family := [name for name in chosen if name in imagehash_family.NAMES]:
         hashes |= imagehash_family.compute_all(family, pixels)
     return hashes, quality
+
+
+def compute_trusted(
+    pixels: PixelSource, step: float, algorithms: Iterable[str]
+) -> tuple[dict[str, bytes], dict[str, int]]:
+    """Those perceptual hashes of a JPEG's luma plane that can be trusted (`hashmatch.hashers.luma_margins`).
+
+    Args:
+        pixels: the plane.
+        step: mean step of the JPEG's coarsest quantisation table.
+        algorithms: names of perceptual algorithms, in registry order.
+
+    Returns:
+        As `compute`, without the hashes that are in doubt.
+    """
+    wanted = list(algorithms)
+    plane = pixels.pixels
+    names = [name for name in wanted if name == "pdq" or name in kernels.FAMILY]
+    found = kernels.plane_hashes(plane, names, vertical_first=pixels.vertical_first)
+    hashes: dict[str, bytes] = {}
+    for name in luma_margins.trusted(found, min(plane.shape), step, wanted):
+        hashes[name] = found.codes.get(name) or imagehash_family.compute(name, pixels.image)
+    return hashes, {"pdq": found.quality} if "pdq" in hashes else {}

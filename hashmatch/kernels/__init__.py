@@ -27,12 +27,14 @@ from numpy.typing import NDArray
 from hashmatch.errors import ArrayError, KernelUnavailableError, RadiusError, shorten
 from hashmatch.kernels import ring
 from hashmatch.kernels.digests import Found, RowTexts
+from hashmatch.kernels.plane import MAX_SIDE, MIN_SIDE, PlaneHashes
 
 __all__ = [
     "DIHEDRAL_ORDER",
     "ENVIRONMENT_VARIABLE",
     "FAMILY",
     "Implementation",
+    "PlaneHashes",
     "active",
     "digest_lookup",
     "family_batch",
@@ -46,6 +48,7 @@ __all__ = [
     "pdq_dihedral_from_pixels",
     "pdq_from_luma",
     "pdq_from_pixels",
+    "plane_hashes",
     "rgb_to_luma",
     "self_test",
     "write_lookup_lines",
@@ -76,6 +79,7 @@ class Kernels(Protocol):
     def family_from_pixels(
         self, pixels: NDArray[np.uint8], names: tuple[str, ...], vertical_first: int
     ) -> dict[str, bytes | None]: ...
+    def plane_hashes(self, plane: NDArray[np.uint8], names: tuple[str, ...], vertical_first: int) -> PlaneHashes: ...
     def rgb_to_luma(self, rgb: NDArray[np.uint8]) -> NDArray[np.float32]: ...
     def ring_table(self, codes: NDArray[np.uint8], chunk: int) -> NDArray[np.uint8]: ...
     def digest_lookup(
@@ -411,6 +415,32 @@ def family_batch(
                 codes[row] = np.frombuffer(code, np.uint8)
                 decided[row] = True
     return result
+
+
+def plane_hashes(plane: NDArray[np.uint8], names: Iterable[str], *, vertical_first: int) -> PlaneHashes:
+    """PDQ, pHash, dHash and aHash of a plane of luma, with the margins of their comparisons.
+
+    Args:
+        plane: ``uint8[height, width]`` of 5 to 32,768 pixels a side. Rows may have gaps.
+        names: ``pdq`` and some of `FAMILY`.
+        vertical_first: as in `family_from_pixels`.
+
+    Returns:
+        Codes as `pdq_from_pixels` and `family_from_pixels` make them, and whole numbers that are the same in every
+        implementation.
+
+    Raises:
+        ArrayError: wrong dtype or shape, or a side that is too short or too long.
+        ValueError: an unknown name, or a ``vertical_first`` that is not 0, 1 or 2.
+        KernelUnavailableError: the forced implementation is missing.
+    """
+    chosen = tuple(names)
+    _check_family((name for name in chosen if name != "pdq"), vertical_first)
+    right = isinstance(plane, np.ndarray) and plane.dtype == np.uint8 and plane.ndim == 2
+    if not right or min(plane.shape) < MIN_SIDE or max(plane.shape) > MAX_SIDE:
+        sides = f"of {MIN_SIDE} to {MAX_SIDE:,} pixels a side"
+        raise ArrayError(f"the plane is {_describe(plane)}; expected uint8[height, width] {sides}")
+    return _loaded(active()).plane_hashes(plane, chosen, vertical_first)
 
 
 def digest_lookup(

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 import hashmatch._native as _native  # noqa: PLR0402 - this form says "not found" where it was not built
 from hashmatch.kernels.digests import Found, RowTexts
+from hashmatch.kernels.plane import PlaneHashes
 from hashmatch.kernels.ring import table_size
 
 __all__ = ["NativeKernels", "numbers", "reasons"]
@@ -84,6 +85,9 @@ def ordered(handle: Any, hits: list[Any], queries: int) -> Triple:
 
 #: The bits of ``which`` in ``_native.family``, and the order of its result.
 FAMILY = ("phash", "dhash", "ahash")
+
+#: The same of ``_native.plane``.
+_PLANE = {"phash": 1, "dhash": 2, "ahash": 4, "pdq": 8}
 
 
 def _picture(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int, int, int, int]:
@@ -185,6 +189,22 @@ class NativeKernels:
         which = sum(1 << FAMILY.index(name) for name in set(names))
         codes = _native.family(self.number, *_picture(pixels), which, vertical_first)
         return {name: codes[FAMILY.index(name)] for name in names}
+
+    def plane_hashes(self, plane: NDArray[np.uint8], names: tuple[str, ...], vertical_first: int) -> PlaneHashes:
+        """See `hashmatch.kernels.plane_hashes`: one call for all of it."""
+        pixels, height, width, _, row = _picture(plane)
+        which = sum(_PLANE[name] for name in set(names))
+        pdq, quality, phash, dhash, ahash, ordered, dhash_margin, ahash_margin = _native.plane(
+            self.number, pixels, height, width, row, which, vertical_first
+        )
+        codes = {"pdq": pdq, "phash": phash, "dhash": dhash, "ahash": ahash}
+        margins = {"dhash": dhash_margin, "ahash": ahash_margin}
+        return PlaneHashes(
+            {name: codes[name] for name in names},
+            quality,
+            ordered,
+            {name: margins[name] for name in names if name in margins},
+        )
 
 
 def _aligned(array: NDArray[Any]) -> NDArray[Any]:

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from hashmatch.kernels import pdq_banded, pdq_float32, resample
 from hashmatch.kernels.digests import digest_lookup, parse_digest_lines, write_lookup_lines
+from hashmatch.kernels.plane import hashes as plane_hashes
 from hashmatch.kernels.ring import build_table as ring_table
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "pdq_from_pixels",
     "pdq_in_float32",
     "pdq_in_float64",
+    "plane_hashes",
     "rgb_to_luma",
     "ring_table",
     "write_lookup_lines",

@@ -16,7 +16,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["SIZES", "family", "grey", "resized", "vertical_first"]
+__all__ = ["SIZES", "family", "grey", "resized", "unrounded", "vertical_first"]
 
 #: Algorithm -> (width, height) of the small picture that it is made of.
 SIZES = {"phash": (32, 32), "dhash": (9, 8), "ahash": (8, 8)}
@@ -84,23 +84,31 @@ def _coefficients(n: int, outputs: int) -> tuple[tuple[int, NDArray[np.int32]], 
     return tuple(result)
 
 
-def _columns_to(lines: NDArray[np.uint8], outputs: int) -> NDArray[np.uint8]:
-    """``uint8[n, m]`` resampled along its first axis to ``uint8[outputs, m]``."""
+def _columns_to(lines: NDArray[np.uint8], outputs: int) -> NDArray[np.int32]:
+    """``uint8[n, m]`` resampled along its first axis to ``int32[outputs, m]``, in units of 2^-22."""
     if len(lines) == outputs:
-        return lines
-    result = np.empty((outputs, lines.shape[1]), np.uint8)
+        return lines.astype(np.int32) << _BITS
+    result = np.empty((outputs, lines.shape[1]), np.int32)
     for output, (first, weights) in enumerate(_coefficients(len(lines), outputs)):
-        part = lines[first : first + len(weights)].astype(np.int32)
-        total = np.einsum("k,kx->x", weights, part) + np.int32(1 << (_BITS - 1))
-        result[output] = np.clip(total >> _BITS, 0, 255)
+        np.einsum("k,kx->x", weights, lines[first : first + len(weights)].astype(np.int32), out=result[output])
+    return result
+
+
+def _rounded(sums: NDArray[np.int32]) -> NDArray[np.uint8]:
+    result: NDArray[np.uint8] = np.clip((sums + np.int32(1 << (_BITS - 1))) >> _BITS, 0, 255).astype(np.uint8)
     return result
 
 
 def resized(pixels: NDArray[np.uint8], width: int, height: int, rule: int) -> NDArray[np.uint8]:
     """``uint8[height, width]`` of grey ``pixels``, as Pillow's ``resize((width, height), LANCZOS)`` makes it."""
+    return _rounded(unrounded(pixels, width, height, rule))
+
+
+def unrounded(pixels: NDArray[np.uint8], width: int, height: int, rule: int) -> NDArray[np.int32]:
+    """The same before its last rounding, in units of 2^-22: ``int32[height, width]``."""
     if vertical_first(rule, pixels.shape[1], pixels.shape[0], width, height):
-        return _columns_to(_columns_to(pixels, height).T, width).T
-    return _columns_to(_columns_to(pixels.T, width).T, height)
+        return _columns_to(_rounded(_columns_to(pixels, height)).T, width).T
+    return _columns_to(_rounded(_columns_to(pixels.T, width)).T, height)
 
 
 def _phash(small: NDArray[np.uint8]) -> NDArray[np.bool_] | None:
