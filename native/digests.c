@@ -3,6 +3,7 @@
  * One version serves every implementation. A lookup waits for memory and not for arithmetic: what counts is that the
  * loads of many queries are under way at once, which prefetching brings about on any processor. */
 
+#include <stdlib.h> /* MSVC's _byteswap */
 #include <string.h>
 
 #include "kernels.h"

@@ -12,8 +12,9 @@
  * fragment), and for very few the code itself.
  *
  * Layout. Bucket v of chunk c holds the entries offsets[c][v] to offsets[c][v + 1] (exclusive) of that chunk; its bytes
- * start at offsets[c][v] * 8 in the chunk's buckets: all first fragments (uint16), then all second fragments (uint16), then all positions
- * (uint32), ascending. One page holds what a probe of a bucket needs.
+ * start at offsets[c][v] * 8 in the chunk's buckets: all first fragments (uint16), then all second fragments (uint16), then
+ * all positions (uint32), ascending. One page holds what a probe of a bucket needs. Offsets were checked when the codes were
+ * opened, and are looked at again when they are used: the file may have been written over meanwhile.
  *
  * A pair that several chunks find is reported by the first of them only, which needs no memory of what was reported.
  *
@@ -176,6 +177,7 @@ static int hm_ring_query(const hm_ring_search *job, uint32_t query, hm_sink *sin
             for (; from < to; from++) {
                 uint32_t bucket = value ^ job->masks[from];
                 uint32_t start = offsets[bucket], end = offsets[bucket + 1];
+                if (HM_RARE(start > end || end > ring->n)) return HM_DAMAGED;
                 hm_probe *probe = &probes[count];
                 probe->bucket = hm_bucket(ring, c, start);
                 probe->length = end - start;
@@ -290,8 +292,9 @@ static int hm_ring_by_bucket(const hm_ring_search *job, unsigned chunk, uint32_t
     if (most < 0) return HM_OK;
     if (sorted->chunk != (int)chunk) hm_sort_queries(job, chunk, sorted);
     for (uint32_t value = first; value < last; value++) {
-        uint32_t start = offsets[value], length = offsets[value + 1] - start;
+        uint32_t start = offsets[value], end = offsets[value + 1], length = end - start;
         if (!length) continue;
+        if (HM_RARE(start > end || end > ring->n)) return HM_DAMAGED;
         const uint8_t *bucket = hm_bucket(ring, chunk, start);
         uint32_t bounds[18] = {0}, filled = 0;
         for (int d = 0; d <= most; d++) {

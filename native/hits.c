@@ -57,10 +57,11 @@ static void radix_sort(uint64_t *keys, uint64_t *spare, size_t n) {
     if (from != keys) memcpy(keys, from, n * sizeof *keys);
 }
 
-/* `offsets` as hm_hits_count made them; `cursor` int64[nq]; `keys` and `spare` uint64[offsets[nq]] are scratch. */
-void hm_hits_order(const hm_hits *parts, size_t nparts, size_t nq, const uint32_t *starts, const uint32_t *rows,
-                   const int64_t *offsets, int64_t *cursor, uint64_t *keys, uint64_t *spare, int64_t *out_rows,
-                   uint16_t *out_distances) {
+/* `offsets` as hm_hits_count made them; `cursor` int64[nq]; `keys` and `spare` uint64[offsets[nq]] are scratch. HM_DAMAGED
+ * where `starts` no longer say what they said when they were counted: the file was written over. */
+int hm_hits_order(const hm_hits *parts, size_t nparts, size_t nq, const uint32_t *starts, const uint32_t *rows,
+                  size_t rows_count, const int64_t *offsets, int64_t *cursor, uint64_t *keys, uint64_t *spare,
+                  int64_t *out_rows, uint16_t *out_distances) {
     memcpy(cursor, offsets, nq * sizeof *cursor);
     for (size_t p = 0; p < nparts; p++) {
         for (size_t i = 0; i < parts[p].count; i++) {
@@ -70,11 +71,15 @@ void hm_hits_order(const hm_hits *parts, size_t nparts, size_t nq, const uint32_
                 continue;
             }
             uint64_t distance = hit->key >> 32 << 32;
-            uint32_t at = position_of(hit);
-            for (uint32_t k = starts[at]; k < starts[at + 1]; k++) keys[cursor[hit->query]++] = distance | rows[k];
+            uint32_t at = position_of(hit), first = starts[at], last = starts[at + 1];
+            int64_t *to = &cursor[hit->query];
+            if (first > last || last > rows_count) return HM_DAMAGED;
+            if ((int64_t)last - first > offsets[hit->query + 1] - *to) return HM_DAMAGED;
+            for (uint32_t k = first; k < last; k++) keys[(*to)++] = distance | rows[k];
         }
     }
     for (size_t q = 0; q < nq; q++) {
+        if (cursor[q] != offsets[q + 1]) return HM_DAMAGED;
         size_t n = (size_t)(offsets[q + 1] - offsets[q]);
         uint64_t *mine = keys + offsets[q];
         if (n <= 48) {
@@ -87,4 +92,5 @@ void hm_hits_order(const hm_hits *parts, size_t nparts, size_t nq, const uint32_
             out_distances[offsets[q] + (int64_t)i] = (uint16_t)(mine[i] >> 32);
         }
     }
+    return HM_OK;
 }

@@ -157,7 +157,7 @@ typedef struct {
 typedef struct {
     const hm_ring *ring;
     hm_ring_limits limits;
-    const uint8_t *queries;
+    const uint8_t *queries; /* for ring_by_bucket nobody else's: it counts them, then places them */
     size_t nq;
     const uint16_t *masks;       /* all 16-bit values, by number of bits, then value */
     const uint32_t *mask_counts; /* 17: how many have at most that many bits */
@@ -280,7 +280,7 @@ typedef struct {
 size_t hm_implementations(hm_implementation *out);
 
 /* ring_build.c */
-void hm_ring_build(const uint8_t *codes, size_t n, size_t width, size_t chunk, uint8_t *table, uint32_t *cursor);
+int hm_ring_build(const uint8_t *codes, size_t n, size_t width, size_t chunk, uint8_t *table, uint32_t *cursor);
 int hm_ring_check(const uint32_t *offsets, size_t n);
 double hm_ring_skew(const uint32_t *offsets, size_t n);
 void hm_ring_limits_of(unsigned chunks, unsigned radius, hm_ring_limits *out);
@@ -294,8 +294,8 @@ typedef struct {
 
 int hm_hits_count(const hm_hits *parts, size_t nparts, size_t nq, const uint32_t *starts, size_t codes, size_t rows,
                   int64_t *offsets);
-void hm_hits_order(const hm_hits *parts, size_t nparts, size_t nq, const uint32_t *starts, const uint32_t *rows,
-                   const int64_t *offsets, int64_t *cursor, uint64_t *keys, uint64_t *spare, int64_t *out_rows,
-                   uint16_t *out_distances);
+int hm_hits_order(const hm_hits *parts, size_t nparts, size_t nq, const uint32_t *starts, const uint32_t *rows,
+                  size_t rows_count, const int64_t *offsets, int64_t *cursor, uint64_t *keys, uint64_t *spare,
+                  int64_t *out_rows, uint16_t *out_distances);
 
 #endif

@@ -2,7 +2,8 @@
  *
  * Touching a page behind the new end of a mapped file raises SIGBUS, which ends the process. Kernels read mapped files, so
  * they run under a guard: the signal, on a thread that is inside a guard, leaves the kernel with HM_SHRUNK, which becomes a
- * Python exception. What runs under it must not lock and must not own memory: it is left without a trace. Elsewhere the signal goes where it went before. Windows refuses to shorten a file that is mapped. */
+ * Python exception. What runs under it must not lock and must not own memory: it is left without a trace. Elsewhere the
+ * signal goes where it went before. Windows refuses to shorten a file that is mapped. */
 #ifndef HASHMATCH_MAPPED_H
 #define HASHMATCH_MAPPED_H
 
@@ -29,8 +30,11 @@ static void hm_guard_signal(int number, siginfo_t *info, void *context) {
     }
     if (hm_guard_before.sa_flags & SA_SIGINFO) {
         hm_guard_before.sa_sigaction(number, info, context);
+    } else if (hm_guard_before.sa_handler == SIG_IGN && info->si_code <= 0) {
+        return; /* sent by a process, which may be ignored; a fault may not */
     } else if (hm_guard_before.sa_handler == SIG_DFL || hm_guard_before.sa_handler == SIG_IGN) {
         signal(number, SIG_DFL); /* the instruction is tried again, and this time ends the process */
+        if (info->si_code <= 0) raise(number);
     } else {
         hm_guard_before.sa_handler(number);
     }

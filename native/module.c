@@ -132,9 +132,20 @@ static int do_count(void *context) {
 
 static int do_order(void *context) {
     order_work *w = context;
-    hm_hits_order(w->parts, w->nparts, w->nq, w->starts, w->rows, w->offsets, w->cursor, w->keys, w->spare, w->out_rows,
-                  w->out_distances);
-    return HM_OK;
+    return hm_hits_order(w->parts, w->nparts, w->nq, w->starts, w->rows, w->rows_count, w->offsets, w->cursor, w->keys,
+                         w->spare, w->out_rows, w->out_distances);
+}
+
+typedef struct {
+    const uint8_t *codes;
+    size_t n, width, chunk;
+    uint8_t *table;
+    uint32_t *cursor;
+} build_work;
+
+static int do_build(void *context) {
+    build_work *w = context;
+    return hm_ring_build(w->codes, w->n, w->width, w->chunk, w->table, w->cursor);
 }
 
 /* --- implementations ----------------------------------------------------------------------------------------------- */
@@ -480,6 +491,7 @@ static PyObject *ring_hits_by_bucket(PyObject *self, PyObject *args) {
     hm_ring_search job = {0};
     hm_sorted_queries sorted = {NULL, NULL, -1};
     hm_sink *sink = NULL;
+    uint8_t *copy = NULL;
     if (!kernels || !codes) goto done;
     Py_ssize_t nq = queries_of(&queries, codes);
     if (nq < 0) goto done;
@@ -490,10 +502,15 @@ static PyObject *ring_hits_by_bucket(PyObject *self, PyObject *args) {
     }
     sorted.offsets = calloc(HM_CHUNK_VALUES + 1, sizeof *sorted.offsets);
     sorted.seekers = calloc((size_t)nq + 8, sizeof *sorted.seekers);
-    if (!sorted.offsets || !sorted.seekers) {
+    copy = malloc((size_t)queries.len + 1);
+    if (!sorted.offsets || !sorted.seekers || !copy) {
         PyErr_NoMemory();
         goto done;
     }
+    /* Queries are sorted by counting them and then placing them: another thread that changed them in between would have
+     * them placed outside the array. */
+    memcpy(copy, queries.buf, (size_t)queries.len);
+    job.queries = copy;
     if (!(sink = new_sink())) goto done;
     ring_work work = {kernels, &job, (size_t)first, (size_t)last, NULL, &sorted, sink};
     int status;
@@ -513,6 +530,7 @@ done:
     free(job.scratch);
     free(sorted.offsets);
     free(sorted.seekers);
+    free(copy);
     PyBuffer_Release(&queries);
     return result;
 }
@@ -666,11 +684,13 @@ static PyObject *ring_build(PyObject *self, PyObject *args) {
         PyErr_NoMemory();
         goto done;
     }
+    build_work work = {codes.buf, n, (size_t)width, (size_t)chunk, table.buf, cursor};
+    int status;
     Py_BEGIN_ALLOW_THREADS
-    hm_ring_build(codes.buf, n, (size_t)width, (size_t)chunk, table.buf, cursor);
+    status = hm_guarded(do_build, &work);
     Py_END_ALLOW_THREADS
     free(cursor);
-    result = Py_NewRef(Py_None);
+    result = status == HM_OK ? Py_NewRef(Py_None) : raise_status(status);
 done:
     PyBuffer_Release(&codes);
     PyBuffer_Release(&table);

@@ -11,8 +11,8 @@ static uint16_t chunk_of(const uint8_t *code, size_t chunk) {
 }
 
 /* The table of one chunk: a counting sort. `table` has HM_RING_BUCKETS + 8 n + HM_RING_PADDING bytes and is aligned to 4;
- * `cursor` is scratch of 65,536. */
-void hm_ring_build(const uint8_t *codes, size_t n, size_t width, size_t chunk, uint8_t *table, uint32_t *cursor) {
+ * `cursor` is scratch of 65,536. HM_DAMAGED where the codes change meanwhile, as those of a file that is written over. */
+int hm_ring_build(const uint8_t *codes, size_t n, size_t width, size_t chunk, uint8_t *table, uint32_t *cursor) {
     size_t chunks = width / 2;
     uint32_t *start = (uint32_t *)(void *)table;
     uint8_t *buckets = table + HM_RING_BUCKETS;
@@ -27,11 +27,13 @@ void hm_ring_build(const uint8_t *codes, size_t n, size_t width, size_t chunk, u
         uint16_t third = chunk_of(code, (chunk + 2) % chunks);
         uint32_t position = (uint32_t)i;
         size_t length = start[value + 1] - start[value], at = cursor[value]++;
+        if (HM_RARE(at >= length)) return HM_DAMAGED;
         uint8_t *bucket = buckets + (size_t)start[value] * 8;
         memcpy(bucket + at * 2, &next, 2);
         memcpy(bucket + (length + at) * 2, &third, 2);
         memcpy(bucket + (length + at) * 4, &position, 4);
     }
+    return HM_OK;
 }
 
 /* The offsets of a chunk ascend from 0 to n: the condition under which no probe leaves the buckets. */

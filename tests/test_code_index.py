@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -82,6 +85,50 @@ def test_every_length(width: int, count: int) -> None:
     queries = np.concatenate([near, random(9, width, 5)])
     for radius in (0, 6 if width == 8 else 31):
         assert_complete(codes, queries, radius)
+
+
+@pytest.mark.skipif(not NATIVE, reason="needs the native kernels")
+@pytest.mark.parametrize("what", ["queries", "starts", "codes"])
+def test_memory_that_changes_under_a_kernel_is_never_a_crash(what: str) -> None:
+    """What is counted and then placed may be written over in between: a mapped file, or another thread's array."""
+    codes = random(20_000, 32, 1)
+    queries = codes[:4000].copy()
+    starts, rows = np.arange(20_001, dtype=np.uint32), np.arange(20_000, dtype=np.uint32)
+    index = CodeIndex(codes, tables(codes), starts, rows)
+    changing: NDArray[Any] = {"queries": queries, "starts": starts, "codes": codes}[what]
+    one = changing.copy()
+    other = np.full_like(one, 255 if what != "starts" else 20_000)
+    other[0] = one[0]
+    stop = threading.Event()
+
+    def change() -> None:
+        while not stop.is_set():
+            changing[:] = other
+            changing[:] = one
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    try:
+        for round_ in range(60):
+            with contextlib.suppress(ValueError):
+                if what == "codes":
+                    kernels.ring_table(codes, round_ % 16)
+                else:
+                    asked = queries if what == "queries" else np.repeat(codes[:1], 20, axis=0)
+                    way = "ring by bucket" if what == "queries" else "flat"
+                    index.range_search(asked, 2, method=way, implementation=NATIVE[round_ % len(NATIVE)])
+    finally:
+        stop.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("name", NATIVE)
+def test_any_number_of_threads(name: str) -> None:
+    codes = random(3000, 32, 1)
+    index = CodeIndex(codes, tables(codes))
+    expected = index.range_search(codes[:50], 8, implementation="numpy")
+    for way in METHODS:
+        assert_same(index.range_search(codes[:50], 8, threads=1 << 40, method=way, implementation=name), expected, way)
 
 
 @pytest.mark.parametrize("width", [8, 32])

@@ -123,6 +123,8 @@ def test_nearest_rows(path: Path, name: str, monkeypatch: pytest.MonkeyPatch) ->
             assert distances[offsets[query] : offsets[query + 1]].tolist() == every[2][at : at + 3].tolist()
         assert rows[0] == 0
         assert distances[0] == 0
+        everything = matcher.search_nearest("pdq", queries, 1 << 70)
+        np.testing.assert_array_equal(everything[1], every[1])
         for wrong in (0, -1, True, 1.5):
             with pytest.raises(UsageError, match="k is"):
                 matcher.search_nearest("pdq", queries, wrong)  # type: ignore[arg-type]
@@ -239,6 +241,28 @@ def test_a_list_that_shrinks_is_a_typed_error(path: Path) -> None:
                 searcher.search_nearest("pdq", codes_of(32)[:10], 2)
             with pytest.raises(CompiledListTruncatedError, match="has become shorter"):
                 opened.row_masks()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows refuses to write over a file that is mapped")
+def test_a_list_that_is_written_over_is_a_typed_error(path: Path, tmp_path: Path) -> None:
+    """Another list copied over one that is open, instead of renamed: its offsets lead outside what was mapped."""
+    with CompiledList.open(path) as opened:
+        searcher = Searcher(opened)
+        searcher.prepare()
+        searcher.search_codes("pdq", codes_of(32)[:10], 31)
+        start = opened.sections["pdq.ring.0"].offset
+        with path.open("r+b") as file:
+            file.seek(start)
+            file.write(np.arange(0, 65537 * 60000, 60000, dtype=np.uint32).tobytes())
+        for name in NATIVE:
+            for way in ("ring by query", "ring by bucket"):
+                index = searcher._sections["pdq"]._index
+                with pytest.raises(ValueError, match="outside its section"):
+                    index.range_search(codes_of(32)[:300], 31, method=way, implementation=name)
+        with path.open("ab") as file:
+            file.write(bytes(100_000))
+        with pytest.raises(CompiledListTruncatedError, match="has become longer"):
+            searcher.search_codes("pdq", codes_of(32)[:10], 31)
 
 
 def test_a_list_without_tables_still_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

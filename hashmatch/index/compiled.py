@@ -148,18 +148,22 @@ class CompiledList:
         self.close()
 
     def check_size(self) -> None:
-        """Check that the file is still as long as it was: reading behind the end of a mapped file ends a process.
+        """Check that the file is still as long as it was.
+
+        Reading behind the end of a mapped file ends a process; one that was written over in place gives wrong answers,
+        and nearly always has another length.
 
         Raises:
-            CompiledListTruncatedError: it has become shorter, or the list is closed.
+            CompiledListTruncatedError: it has become shorter or longer, or the list is closed.
         """
         try:
             size = self._map.size()
         except (OSError, ValueError) as error:
             raise CompiledListTruncatedError(f"{self.path}: is no longer open ({error})") from error
-        if size < len(self._map):
+        if size != len(self._map):
             raise CompiledListTruncatedError(
-                f"{self.path}: has become shorter while it was open: {size:,} bytes; expected {len(self._map):,}: "
+                f"{self.path}: has become {'shorter' if size < len(self._map) else 'longer'} while it was open: "
+                f"{size:,} bytes; expected {len(self._map):,}: "
                 "a compiled list must not be changed in place; compile it again"
             )
 
@@ -350,12 +354,19 @@ class CompiledList:
             if np.any(as_strings(codes)[1:] <= as_strings(codes)[:-1]):
                 raise self._damaged(f"{name}.codes", "is not strictly ascending")
             for chunk, table in enumerate(self.ring(name) or ()):
-                if not np.array_equal(table, kernels.ring_table(codes, chunk)):
+                if not np.array_equal(table, self._ring_table(name, codes, chunk)):
                     raise self._damaged(f"{name}.ring.{chunk}", "does not agree with the codes")
             together = np.ones(max(0, len(rows) - 1), np.bool_)
             together[starts[1:-1].astype(np.int64) - 1] = False
         if np.any(together & (rows[1:] <= rows[:-1])):
             raise self._damaged(f"{name}.rows", "is not ascending among the rows of one hash")
+
+    def _ring_table(self, name: str, codes: NDArray[np.uint8], chunk: int) -> NDArray[np.uint8]:
+        try:
+            return kernels.ring_table(codes, chunk)
+        except (OSError, ValueError) as error:  # the file was cut or written over meanwhile
+            self.check_size()
+            raise self._damaged(f"{name}.codes", f"changed while it was read ({error})") from error
 
     def _check_rows(self, meta: Mapping[str, Any]) -> None:
         for start in range(0, max(1, self.rows), 1 << 16):

@@ -150,9 +150,9 @@ class SectionSearch:
 
     def prepare(self) -> None:
         """Fetch the ring tables now, so that no later search has to."""
-        if self._tables is not None:
-            index = self._index
-            self._index = CodeIndex(index.codes, self._tables(), index.starts, index.rows)
+        tables, index = self._tables, self._index
+        if tables is not None:  # of two threads both may come here; either index serves
+            self._index = CodeIndex(index.codes, tables(), index.starts, index.rows)
             self._tables = None
 
     def range_search(self, queries: NDArray[np.uint8], radius: int, threads: int = 1) -> Triple:

@@ -35,6 +35,8 @@ _BATCH = 1 << 18
 _BATCH_PAIRS = 1 << 24
 #: Nanoseconds of work from which threads are started.
 _WORTH_THREADS = 2e6
+#: Threads that a search uses at most, whatever it is allowed.
+_MOST_THREADS = 256
 #: Largest skew (see `ring_skew` in native/module.c) at which a search bucket by bucket is tried.
 _MAX_SKEW = 8.0
 
@@ -141,7 +143,8 @@ class CodeIndex:
     def plan(self, queries: int, radius: int, implementation: str, threads: int = 1) -> str:
         """The cheapest of `METHODS`."""
         key = (implementation, queries, radius, threads)
-        if key not in self._plans:
+        way = self._plans.get(key)
+        if way is None:
             ways = ["flat"]
             if self.tables is not None and len(self.codes):
                 ways.append("ring by query")
@@ -150,8 +153,8 @@ class CodeIndex:
                     ways.append("ring by bucket")
             if len(self._plans) > 4096:
                 self._plans.clear()
-            self._plans[key] = min(ways, key=lambda way: self.cost(way, queries, radius, implementation))
-        return self._plans[key]
+            way = self._plans[key] = min(ways, key=lambda way: self.cost(way, queries, radius, implementation))
+        return way
 
     def _budget(self, radius: int, implementation: str) -> int:
         """Survivors that a query may meet before a flat scan would have been cheaper."""
@@ -167,7 +170,7 @@ class CodeIndex:
         Args:
             queries: uint8[n, width].
             radius: 0 to 8 * width.
-            threads: most threads to use, at least 1. The result does not depend on it.
+            threads: most threads to use, at least 1; more than 256 are never used. The result does not depend on it.
             method: one of `METHODS`, or "auto".
             implementation: name of the kernels to use (`hashmatch.kernels.active`).
 
@@ -182,7 +185,7 @@ class CodeIndex:
         count, width = self.codes.shape
         if method != "auto" and (method not in METHODS or (method != "flat" and self.tables is None)):
             raise UsageError(f"cannot search by {method!r}; expected auto or one of {', '.join(METHODS)}, and tables")
-        queries = np.ascontiguousarray(queries)
+        queries, threads = np.ascontiguousarray(queries), min(threads, _MOST_THREADS)
         batch = _BATCH if radius * 4 < width * 8 else max(1, min(_BATCH, _BATCH_PAIRS // max(1, count)))
         if len(queries) <= batch:
             return self._batch(queries, radius, threads, method, implementation)
@@ -252,6 +255,7 @@ class CodeIndex:
         Raises:
             As `range_search`.
         """
+        k = min(k, len(self.codes) if self.rows is None else len(self.rows))  # what NumPy can compare with
         parts = [
             self._nearest(queries[at : at + 1024], k, near, threads, implementation)
             for at in range(0, max(1, len(queries)), 1024)
