@@ -14,6 +14,7 @@ typedef struct {
     const float *values;
     size_t height, width, stride;
     unsigned channels;
+    const void *tables; /* NULL, or what hm_pixels.tables made for this size: coefficients of the 64-bit family */
 } hm_picture;
 
 enum { HM_UNDECIDED = 1 }; /* beside HM_OK: this way of computing cannot decide; take the exact one */
@@ -49,6 +50,9 @@ typedef struct hm_pixels {
     /* `which`: a sum of HM_PHASH ...; `vertical_first`: see hm_vertical_first. codes: 3 x 8 bytes. Returns those of `which`
      * that are decided. */
     int (*family)(const hm_picture *picture, int which, int vertical_first, void *scratch, uint8_t *codes);
+    /* What family and plane would compute from the size alone: hm_family_tables bytes to `tables`, which may be kept for other
+     * pictures of the same size. For these kernels and this `which` only. */
+    void (*tables)(const hm_picture *picture, int which, void *scratch, void *tables);
     /* Of luma of 5 to HM_PDQ_FAST_SIDE pixels a side; `which` may hold HM_PDQ. Scratch: the larger of hm_pdq_fast_scratch and
      * hm_family_scratch. */
     void (*plane)(const hm_picture *picture, int which, int vertical_first, void *scratch, hm_plane *out);
@@ -93,5 +97,6 @@ extern double hm_resample_dct[8][32], hm_resample_dct_t[32][8];
 void hm_resample_tables(void);
 
 size_t hm_family_scratch(const hm_picture *picture);
+size_t hm_family_tables(const hm_picture *picture);
 
 #endif

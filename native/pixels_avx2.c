@@ -181,5 +181,5 @@ HM_INLINE void px_dot(const int32_t *items, const int32_t *digits, size_t plane,
 #include "pixels_resample.h"
 #include "pixels_plane.h"
 
-const hm_pixels hm_pixels_avx2 = {px_pdq_fast, px_pdq_exact, px_luma, px_family, px_plane};
+const hm_pixels hm_pixels_avx2 = {px_pdq_fast, px_pdq_exact, px_luma, px_family, px_tables, px_plane};
 #endif

@@ -245,5 +245,5 @@ HM_INLINE void px_top(const int32_t *items, const int32_t *digits, size_t groups
 #include "pixels_resample.h"
 #include "pixels_plane.h"
 
-const hm_pixels hm_pixels_avx512 = {px_pdq_fast, px_pdq_exact, px_luma, px_family, px_plane};
+const hm_pixels hm_pixels_avx512 = {px_pdq_fast, px_pdq_exact, px_luma, px_family, px_tables, px_plane};
 #endif

@@ -18,5 +18,5 @@
 #include "pixels_resample.h"
 #include "pixels_plane.h"
 
-const hm_pixels hm_pixels_neon = {px_pdq_fast, px_pdq_exact, px_luma, px_family, px_plane};
+const hm_pixels hm_pixels_neon = {px_pdq_fast, px_pdq_exact, px_luma, px_family, px_tables, px_plane};
 #endif

@@ -8,4 +8,4 @@
 #include "pixels_resample.h"
 #include "pixels_plane.h"
 
-const hm_pixels hm_pixels_portable = {px_pdq_fast, px_pdq_exact, px_luma, px_family, px_plane};
+const hm_pixels hm_pixels_portable = {px_pdq_fast, px_pdq_exact, px_luma, px_family, px_tables, px_plane};

@@ -386,36 +386,49 @@ static int family_phash(const uint8_t *small, uint8_t *code) {
     return 1;
 }
 
+static const size_t family_widths[RS_SIDES] = {32, 9, 8}, family_heights[RS_SIDES] = {32, 8, 8};
+
+static void family_make_tables(const hm_picture *p, const family_layout *s, int which, int32_t *digits, family_tables *out) {
+    int have_low = 0;
+    for (int j = 0; j < RS_SIDES; j++) {
+        if (!(which >> j & 1)) continue;
+        if (p->width != family_widths[j]) rs_table(s, p->width, family_widths[j], &digits, &out->across[j]);
+        if (j != 0 && have_low) continue;
+        if (p->height != family_heights[j]) rs_table(s, p->height, family_heights[j], &digits, &out->down[j != 0]);
+        have_low |= j != 0;
+    }
+}
+
+static void px_tables(const hm_picture *p, int which, void *scratch, void *tables) {
+    family_layout layout;
+    family_place(p, scratch, &layout);
+    uint8_t *digits = (uint8_t *)tables + (sizeof(family_tables) + 63) / 64 * 64;
+    family_make_tables(p, &layout, which, (int32_t *)(void *)digits, tables);
+}
+
 /* `nine` and `eight`: NULL, or 9 x 8 and 8 x 8 samples before they are rounded, for the hashes that are asked for. */
 static int family_of(const hm_picture *p, int which, int vertical_first, void *scratch, uint8_t *codes, int32_t *nine,
                      int32_t *eight) {
     int32_t *const samples[RS_SIDES] = {NULL, nine, eight};
     family_layout layout;
     family_place(p, scratch, &layout);
-    static const size_t widths[RS_SIDES] = {32, 9, 8}, heights[RS_SIDES] = {32, 8, 8};
     family_job jobs[RS_SIDES];
-    resample_table across[RS_SIDES], down[2];
-    int32_t *digits = layout.digits;
-    int have_low = 0;
+    const family_tables *tables = p->tables;
+    if (!tables) {
+        family_make_tables(p, &layout, which, layout.digits, layout.tables);
+        tables = layout.tables;
+    }
     for (int j = 0; j < RS_SIDES; j++) {
         family_job *job = &jobs[j];
         job->wanted = which >> j & 1;
-        job->width = widths[j];
-        job->height = heights[j];
+        job->width = family_widths[j];
+        job->height = family_heights[j];
         if (!job->wanted) continue;
-        job->vertical = hm_vertical_first(vertical_first, p->width, p->height, widths[j], heights[j]);
+        job->vertical = hm_vertical_first(vertical_first, p->width, p->height, job->width, job->height);
         job->middle = layout.middle[j];
         job->sums = samples[j];
-        job->across = job->down = NULL;
-        if (p->width != widths[j]) {
-            rs_table(&layout, p->width, widths[j], &digits, &across[j]);
-            job->across = &across[j];
-        }
-        if (p->height != heights[j]) {
-            if (j == 0 || !have_low) rs_table(&layout, p->height, heights[j], &digits, &down[j != 0]);
-            have_low |= j != 0;
-            job->down = &down[j != 0];
-        }
+        job->across = p->width != job->width ? &tables->across[j] : NULL;
+        job->down = p->height != job->height ? &tables->down[j != 0] : NULL;
     }
     family_across(p, &layout, jobs);
     for (int j = 0; j < RS_SIDES; j++) {

@@ -52,6 +52,10 @@ int hm_vertical_first(int rule, size_t width, size_t height, size_t out_width, s
     return (int64_t)height - (int64_t)out_height > 2 * ((int64_t)width - (int64_t)out_width);
 }
 
+size_t hm_family_tables(const hm_picture *picture) {
+    return sizeof(family_tables) + 64 + 4 * family_all_digits(picture);
+}
+
 size_t hm_family_scratch(const hm_picture *picture) {
     family_layout layout;
     return family_place(picture, NULL, &layout);

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -364,6 +366,28 @@ class TestTheExtensionItself:
                 fast += found is not None
                 assert found in (None, expected)
         assert fast >= 10
+
+    @pytest.mark.parametrize("implementation", NATIVE, indirect=True)
+    def test_tables_are_kept_for_the_right_pictures(self, implementation: str) -> None:
+        sizes = [(300, 200), (200, 300), (200, 301), (32, 32), (9, 8), (8, 500), (32, 8)]
+        planes = [picture(seed, *size, "static")[..., 0] for seed, size in enumerate(sizes)]
+        expected = [resample.family(plane, kernels.FAMILY, 2) for plane in planes]
+        rng = random.Random(1)
+
+        def some(names: tuple[str, ...]) -> None:
+            for _ in range(60):
+                at = rng.randrange(len(planes))
+                found = kernels.family_from_pixels(planes[at], names, vertical_first=2)
+                assert found == {name: expected[at][name] for name in names}
+                if min(planes[at].shape) >= 5:
+                    whole = kernels.plane_hashes(planes[at], names, vertical_first=2)
+                    assert whole.codes == found
+
+        subsets = [("phash",), ("dhash",), ("ahash", "dhash"), ("phash", "ahash"), kernels.FAMILY]
+        for names in subsets * 2:
+            some(names)
+        with ThreadPoolExecutor(4) as pool:
+            assert list(pool.map(some, subsets * 4)) == [None] * len(subsets) * 4
 
     def test_wrong_sizes(self) -> None:
         from hashmatch import _native
