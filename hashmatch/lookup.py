@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from hashmatch import kernels
 from hashmatch.algorithms import Kind, names
-from hashmatch.errors import RecordError, UsageError, printable
+from hashmatch.errors import FormatAmbiguousError, FormatUnknownError, RecordError, UsageError, printable, shorten
 from hashmatch.index.compiled import CompiledList
 from hashmatch.index.search import Searcher
 from hashmatch.kernels.digests import ESCAPE, Found, Names, RowTexts
@@ -118,7 +118,17 @@ class Lookup:
         with Input(path, progress=progress) as source:
             settled = algorithm is not None
             if algorithm is None:
-                format_ = detect(source)
+                try:
+                    format_ = detect(source)
+                except (FormatUnknownError, FormatAmbiguousError) as error:
+                    if "--from" not in str(error):
+                        raise
+                    # `detect` points to an option of other verbs.
+                    shown = "standard input" if path == "-" else shorten(path, 200)
+                    raise FormatUnknownError(
+                        f"{shown} begins like no file of digests; expected digests alone, or digests and paths as "
+                        "md5sum writes them; if it is one of these, say whose with -a, for example -a md5"
+                    ) from error
                 algorithm = format_.name.removesuffix("sum")
                 if algorithm not in names(Kind.EXACT):
                     raise UsageError(

@@ -473,14 +473,15 @@ class TestCommand:
         for name, message in (
             ("none", "no such file"),
             ("empty", "empty"),
-            ("text", "--from"),
+            ("text", "-a md5"),
             ("dir", "folder"),
-            ("open", "without a line end"),
+            ("open", "or -a md5 if it is whole"),
             (compiled, "is a compiled hashmatch list"),
         ):
             code, out, err = cmd("lookup", name, "--list", compiled)
             assert (code, out) == (3, ""), name
             assert message in err, name
+            assert "--from" not in err, name
         assert cmd("lookup", "open", "--list", compiled, "-a", "md5")[0] == 1
         assert cmd("lookup", "q", "--list", "none.hmx")[0] == 3
         assert cmd("lookup", "q", "--list", "q")[0] == 3

@@ -41,7 +41,7 @@ def read_digests(
     from hashmatch import kernels
 
     if not options.settled and source.head().first_line_is_open:
-        refuse_open_line(source, algorithm)
+        refuse_open_line(source, algorithm, "-a {}")
     width = ALGORITHMS[algorithm].width
     out, found, paths, passed = np.empty((batch, width), np.uint8), 0, -1, 0
     bad = 0

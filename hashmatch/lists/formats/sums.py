@@ -117,13 +117,13 @@ def value_and_path(line: str, algorithm: str, cap: int, *, paths: bool | None) -
     return value, path
 
 
-def refuse_open_line(source: Input, algorithm: str) -> None:
+def refuse_open_line(source: Input, algorithm: str, option: str = "--from {}sum") -> None:
     """A lone digest without a line end may be a longer digest that was cut short: its width proves nothing."""
     lines = [line for line in source.head().lines if not line.startswith("#")]
     if lines and " " not in lines[0].strip():
         raise RecordError(
             f"found a single digest without a line end, which may be a longer one that was cut short; expected a line "
-            f"end, or --from {algorithm}sum if it is whole",
+            f"end, or {option.format(algorithm)} if it is whole",
             path=source.path,
             line=1,
         )
