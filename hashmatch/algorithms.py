@@ -11,6 +11,7 @@ import operator
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
 
 from hashmatch.errors import HashTextError, RadiusError, UnknownAlgorithmError, shorten
@@ -221,5 +222,10 @@ def select(wanted: Iterable[str]) -> tuple[Algorithm, ...]:
     Raises:
         UnknownAlgorithmError: one of the names is unknown.
     """
+    return _select(tuple(wanted))
+
+
+@lru_cache(maxsize=256)  # for whoever asks for the same names for every file
+def _select(wanted: tuple[str, ...]) -> tuple[Algorithm, ...]:
     chosen = {get(name).number for name in wanted}
     return tuple(a for a in ALGORITHMS.values() if a.number in chosen)

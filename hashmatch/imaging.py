@@ -358,6 +358,8 @@ def _count_frames(data: bytes, file: Image.Image, format: str, limit: int) -> in
 
 def _to_rgb_or_l(image: Image.Image) -> Image.Image:
     mode = image.mode
+    if mode in ("L", "RGB") and "transparency" not in image.info:
+        return image
     if mode == "I" or mode.startswith("I;16"):
         samples = np.asarray(image).astype(np.int64)
         return Image.fromarray((np.clip(samples, 0, 0xFFFF) >> 8).astype(np.uint8))
@@ -370,9 +372,7 @@ def _to_rgb_or_l(image: Image.Image) -> Image.Image:
     if mode in ("RGBA", "LA", "PA", "RGBa", "La") or ("transparency" in image.info and mode in ("1", "L", "P", "RGB")):
         top = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", top.size, (255, 255, 255, 255)), top).convert("RGB")
-    if mode in ("L", "1"):
-        return image if mode == "L" else image.convert("L")
-    return image if mode == "RGB" else image.convert("RGB")
+    return image.convert("L" if mode in ("L", "1") else "RGB")
 
 
 # --- encoding and versions

@@ -7,6 +7,7 @@ package imports neither Pillow nor imagehash nor scipy.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -51,6 +52,11 @@ def check_computed(algorithms: Iterable[str]) -> tuple[str, ...]:
         UnknownAlgorithmError: a name that the registry does not hold, or an algorithm that is matched or kept but
             never computed here.
     """
+    return _checked(tuple(algorithms))
+
+
+@lru_cache(maxsize=256)
+def _checked(algorithms: tuple[str, ...]) -> tuple[str, ...]:
     chosen = tuple(item.name for item in registry.select(algorithms))
     for name in chosen:
         if name not in PERCEPTUAL and name not in DIGESTS:

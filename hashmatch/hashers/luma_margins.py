@@ -60,14 +60,14 @@ def trusted(found: PlaneHashes, side: int, step: float, algorithms: Iterable[str
         algorithms: names of perceptual algorithms, in the order of the result. ``whash``, whose thresholds nobody has
             measured, is never trusted.
     """
-    ordered = [value * ORDERED_UNIT for value in found.ordered]
-    spread = ordered[-1] - ordered[0]
+    low, *middle, high = found.ordered
+    spread = (high - low) * ORDERED_UNIT
     if spread < _MIN_SPREAD:
         return []
     doubtful = {"whash"}
-    middle = ordered[1:-1]
-    mean = sum(middle) / len(middle)
-    disturbance = sum((value - mean) ** 2 for value in middle) ** 0.5
+    # The distance of six whole numbers from their mean.
+    squares = len(middle) * sum([value * value for value in middle]) - sum(middle) ** 2
+    disturbance = (squares / len(middle)) ** 0.5 * ORDERED_UNIT
     if disturbance < max(_PDQ * spread**0.7 * step**0.5, _PDQ_ROUNDING) / side**0.5:
         doubtful.add("pdq")
     for name, distance in found.closest.items():
