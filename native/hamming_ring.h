@@ -77,7 +77,8 @@ static int hm_verify(const hm_ring_search *job, size_t count, hm_sink *sink) {
 /* --- one query after the other: for few queries, and where the list is so skewed that each query needs its own limit */
 
 /* The second fragment of every survivor. */
-static int hm_survivors(const hm_ring_search *job, uint32_t query, size_t count, size_t *candidates, hm_sink *sink) {
+static int hm_survivors(const hm_ring_search *job, uint32_t query, size_t count, size_t *candidates, uint64_t *spent,
+                        hm_sink *sink) {
     hm_ring_scratch *scratch = job->scratch;
     const uint8_t *code = job->queries + (size_t)query * job->ring->width;
     unsigned m = job->ring->chunks;
@@ -97,7 +98,10 @@ static int hm_survivors(const hm_ring_search *job, uint32_t query, size_t count,
             c->chunk = s->chunk;
             HM_PREFETCH(c->row);
         }
-        if (*candidates >= HM_CANDIDATES) {
+        if (HM_RARE(*candidates >= HM_CANDIDATES)) {
+            /* A survivor is a vector of which all lanes may be candidates, where a list has structure. */
+            *spent += 3 * *candidates;
+            if (*spent > job->budget) return HM_ABANDONED;
             int status = hm_verify(job, *candidates, sink);
             if (status != HM_OK) return status;
             *candidates = 0;
@@ -140,17 +144,18 @@ static int hm_scan_probes(const hm_ring_search *job, uint32_t query, size_t coun
             if (HM_RARE(survivors == HM_SURVIVORS)) {
                 *spent += survivors;
                 if (*spent > job->budget) return HM_ABANDONED;
-                int status = hm_survivors(job, query, survivors, candidates, sink);
+                int status = hm_survivors(job, query, survivors, candidates, spent, sink);
                 if (status != HM_OK) return status;
                 survivors = 0;
             }
         }
     }
     *spent += survivors;
-    return hm_survivors(job, query, survivors, candidates, sink);
+    return hm_survivors(job, query, survivors, candidates, spent, sink);
 }
 
-/* Work of one query, in the unit of the budget (a survivor): reading 32 fragments costs about a quarter of it. */
+/* Work of one query, in the unit of the budget (a survivor): reading 32 fragments costs about a quarter of it, a candidate
+ * three times as much. */
 static int hm_ring_query(const hm_ring_search *job, uint32_t query, hm_sink *sink) {
     const hm_ring *ring = job->ring;
     const uint8_t *code = job->queries + (size_t)query * ring->width;
