@@ -26,6 +26,25 @@ BAR = 1.05
 MOST_ROUNDS = 40
 
 
+def structured(name: str, rounds: int) -> None:
+    """Codes that agree in 13 of 16 chunks: the worst for the ring, which is given up at its budget. No bar."""
+    codes = np.zeros((200_000, 32), np.uint8)
+    codes[:, -6:] = random_codes(len(codes), 8, seed=3)[:, 2:]
+    codes = np.ascontiguousarray(np.unique(codes, axis=0))
+    index = CodeIndex(codes, [kernels.ring_table(codes, chunk) for chunk in range(16)])
+    print(
+        f"{len(codes):,} codes that agree in 13 of 16 chunks: chosen / flat, times of the smallest of {rounds} rounds"
+    )
+    for size, radius in ((1, 4), (64, 4), (2048, 4), (64, 15), (64, 31)):
+        queries = np.ascontiguousarray(codes[:: len(codes) // size][:size])
+        least = {"auto": np.inf, "flat": np.inf}
+        for method in ("auto", "flat") * rounds:
+            start = time.perf_counter()
+            index.range_search(queries, radius, method=method, implementation=name)
+            least[method] = min(least[method], time.perf_counter() - start)
+        print(f"{size:>8} queries, radius {radius:>2}: {least['auto'] / least['flat']:.2f}", flush=True)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--entries", type=int, default=1_000_000)
@@ -76,6 +95,7 @@ def main() -> int:
         missed += worst[0] > BAR
         said = "MISSED" if worst[0] > BAR else "reached"
         print(f"{size:>8} queries: largest ratio {worst[0]:.3f} at radius {worst[1]}; at most {BAR} {said}")
+    structured(name, options.rounds)
     return 1 if missed else 0
 
 

@@ -276,6 +276,8 @@ static int hm_tile(const hm_ring_search *job, unsigned chunk, const uint8_t *buc
                 c->chunk = (uint8_t)chunk;
             }
             if (HM_RARE(*candidates >= HM_CANDIDATES)) {
+                *spent += 3 * *candidates; /* as query by query */
+                if (*spent > job->budget) return HM_ABANDONED;
                 int status = hm_verify(job, *candidates, sink);
                 if (status != HM_OK) return status;
                 *candidates = 0;

@@ -213,9 +213,11 @@ class CodeIndex:
             return native.search(number, handle, queries, radius, budget if way == "ring by query" else 0)
         if way == "ring by bucket":
             chunks = self.codes.shape[1] // 2
-            # Four times what is expected, so that chance alone never ends a search.
-            expected = expected_work(chunks, radius, len(self.codes)).survivors * len(queries)
-            limit = int(4 * expected) + 1_000_000 if method == "auto" else 1 << 62
+            # Four times what is expected, and room for matches, which are candidates through many chunks: neither
+            # chance nor a batch in which every query matches ends a search.
+            work = expected_work(chunks, radius, len(self.codes))
+            expected = 4 * (work.survivors + 3 * work.candidates) + 100
+            limit = int(expected * len(queries)) + 1_000_000 if method == "auto" else 1 << 62
             hits = _on_threads(
                 lambda part: native.ring_by_bucket(number, handle, queries, radius, limit, *part),
                 _cut_parts(chunks, radius, threads),
