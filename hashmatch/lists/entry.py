@@ -98,6 +98,8 @@ def unpack_hashes(packed: bytes) -> tuple[dict[str, bytes], dict[str, int]]:
         raise RecordError(
             f"packed hashes of {len(packed)} bytes with the presence mask {mask:#x}; expected {length} bytes"
         )
+    if quality and packed[quality] > 100 and packed[quality] != NO_QUALITY:
+        raise RecordError(f"packed hashes with the pdq quality {packed[quality]}; expected a number from 0 to 100")
     hashes = {name: packed[start:end] for name, start, end in places}
     return hashes, ({"pdq": packed[quality]} if quality and packed[quality] != NO_QUALITY else {})
 

@@ -23,6 +23,7 @@ from hashmatch.errors import (
     RecordError,
     RoleError,
     UsageError,
+    printable,
     shorten,
 )
 from hashmatch.files import path_as_text
@@ -359,7 +360,9 @@ class HashList:
             query = self._connection.execute
             problems = [text for (text,) in query("PRAGMA integrity_check(3)") if text != "ok"]
             if problems:
-                raise ListDamagedError(f"{self.path}: SQLite finds damage: {'; '.join(problems)}")
+                # A text may have several lines, and names from the damaged file.
+                found = "; ".join(printable(line) for text in problems for line in text.splitlines())
+                raise ListDamagedError(f"{self.path}: SQLite finds damage: {found}")
             orphans = query(
                 "SELECT count(*) FROM entry WHERE source NOT IN (SELECT id FROM source)"
                 " OR import NOT IN (SELECT id FROM import)"

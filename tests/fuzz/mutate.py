@@ -1,0 +1,42 @@
+"""Mutations of bytes: the engine where no coverage-guided one is installed, and for replays."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+__all__ = ["mutated"]
+
+_INTERESTING = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF)
+
+
+def mutated(rng: random.Random, seeds: Sequence[bytes], tokens: Sequence[bytes], longest: int) -> bytes:
+    """One of ``seeds`` with a few changes; at most ``longest`` bytes."""
+    data = bytearray(rng.choice(seeds))
+    for _ in range(rng.choice((1, 1, 2, 3, 5, 9))):
+        at = rng.randrange(len(data) + 1)
+        end = min(len(data), at + rng.choice((1, 1, 2, 4, 8, 33, 200, 5000)))
+        match rng.randrange(9):
+            case 0 if at < len(data):
+                data[at] ^= 1 << rng.randrange(8)
+            case 1 if at < len(data):
+                data[at] = rng.randrange(256)
+            case 2:
+                data[at:at] = rng.randbytes(rng.choice((1, 2, 4, 17)))
+            case 3:
+                del data[at:end]
+            case 4:
+                data[at:at] = data[at:end] * rng.choice((1, 1, 2, 30))
+            case 5:
+                other = rng.choice(seeds)
+                start = rng.randrange(len(other) + 1)
+                data[at:end] = other[start : start + rng.choice((1, 8, 60, 4000))]
+            case 6:
+                size = rng.choice((1, 2, 4, 8))
+                value = (rng.choice(_INTERESTING) + rng.randrange(-1, 2)) & ((1 << 8 * size) - 1)
+                data[at : at + size] = value.to_bytes(size, rng.choice(("little", "big")))
+            case 7 if tokens:
+                data[at : rng.choice((at, end))] = rng.choice(tokens)
+            case _:
+                del data[rng.randrange(len(data) + 1) :]
+    return bytes(data[:longest])
