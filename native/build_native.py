@@ -32,20 +32,34 @@ class BuildNative(build_ext):
         if wish not in ("", "0", "1"):
             raise SystemExit(f"HASHMATCH_BUILD_NATIVE is {wish!r}; expected 1 (required), 0 (left out) or nothing")
         if wish == "0":
-            _say("left out, as HASHMATCH_BUILD_NATIVE=0 asks")
+            self._leave_out(ext, "left out, as HASHMATCH_BUILD_NATIVE=0 asks")
             return
         if reason := _unsupported():
             if wish == "1":
                 raise SystemExit(f"hashmatch native kernels: {reason}, and HASHMATCH_BUILD_NATIVE=1 requires them")
-            _say(f"left out: {reason}")
+            self._leave_out(ext, f"left out: {reason}")
             return
         try:
             self._compile(ext)
         except Exception as error:
-            if wish == "1":
-                raise
             what = " ".join(str(error).split()) or type(error).__name__
-            _say(f"left out, as they could not be compiled: {what}; HASHMATCH_BUILD_NATIVE=1 makes this an error")
+            if wish == "1":
+                # setuptools swallows a compiler's errors where an extension is optional.
+                raise SystemExit(
+                    f"hashmatch native kernels: {what}, and HASHMATCH_BUILD_NATIVE=1 requires them"
+                ) from error
+            said = f"left out, as they could not be compiled: {what}; HASHMATCH_BUILD_NATIVE=1 makes this an error"
+            self._leave_out(ext, said)
+
+    def _leave_out(self, ext: Extension, what: str) -> None:
+        """Say so, remove what a former build left, and make the wheel one for every platform."""
+        sys.stderr.write(f"hashmatch native kernels: {what}\n")
+        Path(self.get_ext_fullpath(ext.name)).unlink(missing_ok=True)
+        self.distribution.ext_modules = [other for other in self.distribution.ext_modules or [] if other is not ext]
+        if not self.distribution.ext_modules:
+            wheel: Any = self.distribution.get_command_obj("bdist_wheel", create=False)
+            if wheel is not None:
+                wheel.root_is_pure = True
 
     def _compile(self, ext: Extension) -> None:
         compiler: Any = self.compiler
@@ -79,14 +93,13 @@ class BuildNative(build_ext):
     def copy_extensions_to_source(self) -> None:
         """For an editable installation: an extension that was left out is not there to copy, and an old one must go."""
         for ext in self.extensions:
-            built = Path(self.get_ext_fullpath(ext.name))
-            if self.inplace or built.exists():
+            if ext in (self.distribution.ext_modules or []):
                 continue
-            package = Path(self.get_finalized_command("build_py").get_package_dir("hashmatch"))
-            for stale in package.glob("_native.*"):
+            package, _, name = ext.name.rpartition(".")
+            folder = Path(self.get_finalized_command("build_py").get_package_dir(package))
+            for stale in folder.glob(f"{name}.*"):
                 if stale.suffix in (".so", ".pyd"):
                     stale.unlink()
-            return
         super().copy_extensions_to_source()
 
     def get_outputs(self) -> list[str]:
@@ -100,7 +113,3 @@ def _unsupported() -> str:
     if sys.byteorder != "little" or struct.calcsize("P") != 8:
         return "they need a 64-bit little-endian processor"
     return ""
-
-
-def _say(what: str) -> None:
-    sys.stderr.write(f"hashmatch native kernels: {what}\n")
