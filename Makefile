@@ -4,25 +4,38 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-# Tools that tests compare with and that may be missing on a user's machine. CI installs them; elsewhere a missing one is
-# left out by name, and said so.
-MISSING := $(foreach tool,hashdeep,$(if $(shell command -v $(tool) 2>/dev/null),,$(tool)))
+# What the extension is built with, as setuptools chooses: $CC, or what there is.
+COMPILER := $(firstword $(foreach cc,$(if $(filter default,$(origin CC)),,$(firstword $(CC))) gcc cc clang,$(shell command -v $(cc) 2>/dev/null)))
+NATIVE   := $(if $(filter 0,$(HASHMATCH_BUILD_NATIVE)),0,$(if $(COMPILER),1,0))
+
+# What tests need and a user's machine may lack. CI installs it; elsewhere what is missing is left out by name, and said so.
+MISSING := $(foreach tool,hashdeep,$(if $(shell command -v $(tool) 2>/dev/null),,$(tool))) $(if $(filter 0,$(NATIVE)),native)
+WITHOUT := $(strip $(MISSING) $(HASHMATCH_TEST_WITHOUT))
+GET_hashdeep := apt-get install hashdeep
+GET_native   := a C compiler, and HASHMATCH_BUILD_NATIVE other than 0
+
+# The extension is built again when any of these changes.
+SOURCES := pyproject.toml $(wildcard native/*.c native/*.h native/*.py native/*.toml)
+
+# Tests that reach the native kernels, for a run under the sanitizers that does not take long:
+# make sanitize SANITIZE_TESTS='$(KERNEL_TESTS)' is `make sanitize-kernels`.
+KERNEL_TESTS := $(addprefix tests/test_,code_index.py fuzz.py kernels.py lookup.py native_pixels.py ring_sections.py)
 
 # A copy of the tree, so that the sanitized extension never stands where the ordinary one belongs.
 SANITIZE := build/sanitize
 SANITIZE_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined
 
-.PHONY: demo test test-slow lint format docs bench sanitize clean
+.PHONY: demo test test-slow lint format docs bench check-native check-neon fuzz sanitize sanitize-kernels clean
 
 demo: $(VENV)/.demo          ## make benign images and a list, run the whole job, print the report
 	$(BIN)/hashmatch demo
 
 test: $(VENV)/.test          ## run all tests but the slow tier
-	@for tool in $(MISSING); do echo "not installed, its tests are left out: $$tool (apt-get install $$tool)"; done
-	HASHMATCH_TEST_WITHOUT="$(MISSING)" $(BIN)/python -m pytest -n auto -m "not slow"
+	@$(foreach tool,$(MISSING),echo "not here, its tests are left out: $(tool) ($(GET_$(tool)))";) :
+	HASHMATCH_TEST_WITHOUT="$(WITHOUT)" $(BIN)/python -m pytest -n auto -m "not slow"
 
 test-slow: $(VENV)/.test     ## run the slow tier: sweeps and long fuzzing
-	HASHMATCH_TEST_WITHOUT="$(MISSING)" $(BIN)/python -m pytest -n auto -m slow
+	HASHMATCH_TEST_WITHOUT="$(WITHOUT)" $(BIN)/python -m pytest -n auto -m slow
 
 lint: $(VENV)/.dev           ## check format, lint and types
 	$(BIN)/ruff format --check .
@@ -39,6 +52,32 @@ docs: $(VENV)/.test         ## write CLI.md from the program
 bench: $(VENV)/.test         ## run every benchmark and write its figures; see benchmarks/README.md
 	$(BIN)/python benchmarks/run_all.py
 
+CHECKS := $(wildcard tests/native/*_check.c)
+
+check-native:                ## compare all native kernels of this machine with scalar code, without Python
+	$(PYTHON) tests/native/build.py --cc "$(COMPILER)" build/native/check $(CHECKS)
+	build/native/check
+
+# Linked statically, so that the emulator needs no libraries of the other machine.
+CROSS := aarch64-linux-gnu-gcc
+QEMU  := qemu-aarch64
+
+check-neon:                  ## the same for aarch64, under an emulator
+	@if command -v $(CROSS) >/dev/null && command -v $(QEMU) >/dev/null; then \
+	    set -ex; $(PYTHON) tests/native/build.py --cc $(CROSS) --machine aarch64 --flags=-static build/neon/check $(CHECKS); \
+	    $(QEMU) build/neon/check; \
+	elif echo " $(WITHOUT) " | grep -q " neon "; then \
+	    echo "left out: the NEON kernels are not checked ($(CROSS) or $(QEMU) is not here)"; \
+	else \
+	    echo "$(CROSS) or $(QEMU) is not here: apt-get install gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user," >&2; \
+	    echo "or leave the NEON kernels out by name: HASHMATCH_TEST_WITHOUT=neon" >&2; exit 1; \
+	fi
+
+FUZZ_SECONDS ?= 20
+
+fuzz: $(VENV)/.test          ## fuzz every function that reads a file's bytes, FUZZ_SECONDS each; see tests/fuzz/README.md
+	$(BIN)/python tests/fuzz/run.py --seconds $(FUZZ_SECONDS) $(FUZZ_TARGETS)
+
 sanitize:                    ## run the tests with the native kernels under ASan and UBSan
 	rm -rf $(SANITIZE)
 	mkdir -p $(SANITIZE)/tree
@@ -50,7 +89,10 @@ sanitize:                    ## run the tests with the native kernels under ASan
 	    $(SANITIZE)/venv/bin/python -m pip --disable-pip-version-check --quiet install --editable "$(SANITIZE)/tree[test]"
 	cd $(SANITIZE)/tree && LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
 	    ASAN_OPTIONS=detect_leaks=0:handle_sigbus=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 \
-	    HASHMATCH_TEST_WITHOUT="$(MISSING)" ../venv/bin/python -m pytest -n auto -m "not slow" $(SANITIZE_TESTS)
+	    HASHMATCH_TEST_WITHOUT="$(WITHOUT)" ../venv/bin/python -m pytest -n auto -m "not slow" $(SANITIZE_TESTS)
+
+sanitize-kernels:            ## the same for the tests that reach the native kernels
+	$(MAKE) sanitize SANITIZE_TESTS="$(KERNEL_TESTS)"
 
 clean:                       ## remove the virtual environment and all caches
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -58,14 +100,15 @@ clean:                       ## remove the virtual environment and all caches
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.demo: $(BIN)/python pyproject.toml
+$(VENV)/.demo: $(BIN)/python $(SOURCES)
 	$(PIP) install --editable .
 	touch $@
 
-$(VENV)/.test: $(BIN)/python pyproject.toml
-	$(PIP) install --editable ".[test]"
+# For tests a compiler that fails is a failure; where there is none, the tests say what they leave out.
+$(VENV)/.test: $(BIN)/python $(SOURCES)
+	HASHMATCH_BUILD_NATIVE=$(NATIVE) $(PIP) install --editable ".[test]"
 	touch $@ $(VENV)/.demo
 
-$(VENV)/.dev: $(BIN)/python pyproject.toml
-	$(PIP) install --editable ".[dev]"
+$(VENV)/.dev: $(BIN)/python $(SOURCES)
+	HASHMATCH_BUILD_NATIVE=$(NATIVE) $(PIP) install --editable ".[dev]"
 	touch $@ $(VENV)/.test $(VENV)/.demo
