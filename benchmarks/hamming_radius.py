@@ -48,8 +48,8 @@ def structured(name: str, rounds: int) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--entries", type=int, default=1_000_000)
-    parser.add_argument("--queries", type=int, nargs="+", default=[1, 64, 2048], help="sizes of a batch")
-    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--queries", type=int, nargs="+", default=[1, 64, 512], help="sizes of a batch")
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--step", type=int, default=1)
     options = parser.parse_args()
     name = next(item.name for item in kernels.implementations() if item.available)

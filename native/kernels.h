@@ -38,9 +38,11 @@ HM_INLINE unsigned HM_LOWEST_BIT(uint32_t x) {
     return at;
 }
 #define HM_PREFETCH(p) ((void)(p))
+#define HM_PREFETCH_WRITE(p) ((void)(p))
 #else
 #define HM_LOWEST_BIT(x) ((unsigned)__builtin_ctz(x))
 #define HM_PREFETCH(p) __builtin_prefetch((p), 0, 3)
+#define HM_PREFETCH_WRITE(p) __builtin_prefetch((p), 1, 3)
 #endif
 
 /* What a kernel returns. */
