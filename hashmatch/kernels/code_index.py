@@ -319,12 +319,14 @@ def _cut(count: int, parts: int) -> list[tuple[int, int]]:
 
 
 def _cut_parts(chunks: int, radius: int, threads: int) -> list[tuple[int, int]]:
-    """The sixteenths of all chunks in ranges of about the same work: three a thread, so that a slow one is made up for.
+    """The sixteenths of all chunks in ranges: every range sorts the queries by each chunk that it touches.
 
-    More would cost more: every range sorts the queries by each chunk that it touches.
+    Whole chunks, then, where there are several for each thread; else three ranges of about the same work a thread.
     """
     if threads == 1:
         return [(0, 16 * chunks)]
+    if chunks >= 4 * threads:
+        return [(16 * chunk, 16 * chunk + 16) for chunk in range(chunks)]
     work = np.repeat(visits(chunks, radius), 16).cumsum()
     edges = np.searchsorted(work, np.linspace(0, work[-1], 3 * threads + 1), side="left").tolist()
     edges[-1] = 16 * chunks
