@@ -38,7 +38,11 @@ SCRIPTS: tuple[tuple[str, list[str], list[str]], ...] = (
         ["--entries", "10000000", "--bits", "64"],
         ["--entries", "70000", "--rounds", "1", "--bits", "64"],
     ),
-    ("hamming_radius.py", [], ["--entries", "70000", "--step", "32", "--rounds", "1", "--queries", "1", "16"]),
+    (
+        "hamming_radius.py",
+        ["--queries", "1", "64", "--rounds", "2"],
+        ["--entries", "70000", "--step", "32", "--rounds", "1", "--queries", "1", "16"],
+    ),
     ("real_input.py", [], ["--images", "40"]),
 )
 
