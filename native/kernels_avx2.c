@@ -97,15 +97,8 @@ HM_INLINE void frag_row(frag_t f, const hm_seeker *seekers, size_t count, unsign
     }
 }
 
-HM_INLINE size_t frag_nonzero(const uint32_t *masks, size_t count, uint32_t valid, uint16_t *out) {
-    size_t found = 0;
-    for (size_t i = 0; i < count; i++) {
-        out[found] = (uint16_t)i;
-        found += (masks[i] & valid) != 0;
-    }
-    return found;
-}
-
+#define FRAG_ROW
+#include "masks_scalar.h"
 #include "hamming_flat.h"
 #include "hamming_ring.h"
 

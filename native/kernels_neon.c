@@ -90,19 +90,7 @@ HM_INLINE uint32_t frag_pair_le(frag_t f, frag_t g, uint16_t next, uint16_t thir
     return mask;
 }
 
-HM_INLINE void frag_row(frag_t f, const hm_seeker *seekers, size_t count, unsigned limit, uint32_t *masks) {
-    for (size_t i = 0; i < count; i++) masks[i] = frag_le(f, seekers[i].next, limit);
-}
-
-HM_INLINE size_t frag_nonzero(const uint32_t *masks, size_t count, uint32_t valid, uint16_t *out) {
-    size_t found = 0;
-    for (size_t i = 0; i < count; i++) {
-        out[found] = (uint16_t)i;
-        found += (masks[i] & valid) != 0;
-    }
-    return found;
-}
-
+#include "masks_scalar.h"
 #include "hamming_flat.h"
 #include "hamming_ring.h"
 

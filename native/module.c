@@ -202,12 +202,6 @@ static void release_codes(codes_t *codes) {
 
 static void codes_destructor(PyObject *capsule) { release_codes(PyCapsule_GetPointer(capsule, CODES_NAME)); }
 
-static void hits_destructor(PyObject *capsule) {
-    hm_sink *sink = PyCapsule_GetPointer(capsule, HITS_NAME);
-    free(sink->hits);
-    PyMem_Free(sink);
-}
-
 static hm_sink *new_sink(void) {
     hm_sink *sink = PyMem_Calloc(1, sizeof *sink);
     if (!sink) {
@@ -223,6 +217,8 @@ static void free_sink(hm_sink *sink) {
     free(sink->hits);
     PyMem_Free(sink);
 }
+
+static void hits_destructor(PyObject *capsule) { free_sink(PyCapsule_GetPointer(capsule, HITS_NAME)); }
 
 static PyObject *sink_capsule(hm_sink *sink) {
     PyObject *capsule = PyCapsule_New(sink, HITS_NAME, hits_destructor);
@@ -346,8 +342,8 @@ static int flat_into(const hm_kernels *kernels, const codes_t *codes, size_t fir
     return status;
 }
 
-/* flat_hits(implementation, codes, queries, radii, first, last): hits among the codes from first to last (exclusive);
- * their positions count from 0. */
+/* flat_hits(implementation, codes, queries, radii, first, last): hits among the codes from first to last (exclusive). Their
+ * positions are those of all codes. */
 static PyObject *flat_hits(PyObject *self, PyObject *args) {
     (void)self;
     int number;
@@ -383,16 +379,19 @@ done:
     return result;
 }
 
+static int check_radius(const codes_t *codes, int radius) {
+    if (radius >= 0 && (size_t)radius <= codes->ring.width * 8) return 0;
+    PyErr_Format(PyExc_ValueError, "radius is %d; expected 0 to %zu", radius, codes->ring.width * 8);
+    return -1;
+}
+
 static int begin_ring(hm_ring_search *job, const codes_t *codes, const Py_buffer *queries, Py_ssize_t nq, int radius,
                       uint64_t budget) {
     if (!codes->has_ring) {
         PyErr_SetString(PyExc_ValueError, "these codes have no ring tables");
         return -1;
     }
-    if (radius < 0 || (size_t)radius > codes->ring.width * 8) {
-        PyErr_Format(PyExc_ValueError, "radius is %d", radius);
-        return -1;
-    }
+    if (check_radius(codes, radius) < 0) return -1;
     memset(job, 0, sizeof *job);
     job->ring = &codes->ring;
     hm_ring_limits_of(codes->ring.chunks, (unsigned)radius, &job->limits);
@@ -642,6 +641,7 @@ static PyObject *search(PyObject *self, PyObject *args) {
         status = by_query(kernels, codes, &job, 0, (size_t)nq, &sink);
         Py_END_ALLOW_THREADS
     } else {
+        if (check_radius(codes, radius) < 0) goto done;
         radii = malloc(((size_t)nq + 1) * sizeof *radii);
         if (!radii) {
             PyErr_NoMemory();

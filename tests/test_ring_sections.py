@@ -21,6 +21,7 @@ from hashmatch.index.search import Searcher
 NAMES = [item.name for item in kernels.implementations() if item.available]
 NATIVE = [name for name in NAMES if name != "numpy"]
 COUNT = 3000
+MINIMUM = hamming.RING_MINIMUM  # before the fixture below makes it small
 
 
 @pytest.fixture(autouse=True)
@@ -70,10 +71,13 @@ def test_sections_are_there_from_the_minimum_on(compiled: CompiledList) -> None:
     assert compiled.check() > 0
 
 
-def test_the_minimum_is_what_formats_says() -> None:
+def test_the_minimum_is_what_formats_says(monkeypatch: pytest.MonkeyPatch) -> None:
     text = (Path(__file__).parents[1] / "FORMATS.md").read_text(encoding="utf-8")
     assert "with at least 65,536 hashes" in text
-    pytest.MonkeyPatch().undo()
+    assert MINIMUM == 65_536
+    monkeypatch.setattr(hamming, "RING_MINIMUM", MINIMUM)
+    assert hamming.has_ring("pdq", MINIMUM)
+    assert not hamming.has_ring("pdq", MINIMUM - 1)
     assert not hamming.has_ring("photodna", 1 << 20)
     assert not hamming.has_ring("md5", 1 << 20)
 

@@ -50,6 +50,7 @@ __all__ = [
     "pdq_from_pixels",
     "plane_hashes",
     "rgb_to_luma",
+    "ring_table",
     "self_test",
     "write_lookup_lines",
 ]
