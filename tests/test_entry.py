@@ -99,8 +99,8 @@ def test_make() -> None:
         "r", {"md5": b"m" * 16}, category=("s", "c"), media_type="video", size=5, metadata={"b": 1, "a": 2}, dropped=2
     )
     packed = b"\1\0\0\0" + b"m" * 16
-    assert entry == ("r", ("s", "c"), "video", 5, '{"a":2,"b":1}', packed, 2)
-    assert Entry.make() == ("", None, "", None, "", b"\0\0\0\0", 0)
+    assert entry == ("r", ("s", "c"), "video", 5, '{"a":2,"b":1}', packed, 2, "", "")
+    assert Entry.make() == ("", None, "", None, "", b"\0\0\0\0", 0, "", "")
     assert Entry.make().fields == {}
     for media_type in MEDIA_TYPES:
         assert Entry.make(media_type=media_type).media_type == media_type

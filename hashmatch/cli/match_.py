@@ -77,7 +77,7 @@ class _Reader:
             yield from self._file(number, str(path))
 
     def _file(self, number: int, path: str) -> Iterator[Query]:
-        from hashmatch.lists.entry import unpack_hashes
+        from hashmatch.lists.entry import Retraction, unpack_hashes
         from hashmatch.lists.formats import open_entries
         from hashmatch.report import Input
 
@@ -88,6 +88,8 @@ class _Reader:
             facts = Input(path, reading.format.name)
             self.inputs.append(facts)
             for item in reading:
+                if isinstance(item, Retraction):
+                    continue  # nothing to look up
                 facts.records += 1
                 if isinstance(item, RecordError):
                     if not self.skip_invalid:

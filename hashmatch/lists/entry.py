@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -21,9 +21,13 @@ __all__ = [
     "MEDIA_TYPES",
     "NO_QUALITY",
     "Entry",
+    "Opinion",
+    "Retraction",
     "canonical_json",
     "content_digest",
     "content_head",
+    "opinions_of",
+    "opinions_text",
     "pack_hashes",
     "unpack_hashes",
 ]
@@ -104,6 +108,74 @@ def unpack_hashes(packed: bytes) -> tuple[dict[str, bytes], dict[str, int]]:
     return hashes, ({"pdq": packed[quality]} if quality and packed[quality] != NO_QUALITY else {})
 
 
+class Opinion(NamedTuple):
+    """What one organisation says of an entry, or of one of its hashes.
+
+    Attributes:
+        algorithm: the algorithm of the hash that it is about; "" for the whole entry.
+        organisation: who says it.
+        affirmative: whether it confirms; a negative opinion disputes.
+        reason: why, in the organisation's words or code; "" where it is not said.
+    """
+
+    algorithm: str
+    organisation: str
+    affirmative: bool
+    reason: str = ""
+
+
+def opinions_text(opinions: Iterable[Opinion]) -> str:
+    """Opinions as canonical JSON, "" for none: an array of [algorithm, organisation, affirmative, reason], sorted.
+
+    Raises:
+        RecordError: an unknown algorithm, an organisation without a name, or two opinions of one organisation about
+            the same.
+    """
+    ordered = sorted(opinions)
+    for former, opinion in zip([None, *ordered], ordered, strict=False):
+        if opinion.algorithm and opinion.algorithm not in ALGORITHMS:
+            raise RecordError(f"found an opinion about {shorten(opinion.algorithm)}; expected {', '.join(ALGORITHMS)}")
+        if not opinion.organisation:
+            raise RecordError("found an opinion without an organisation; expected who holds it")
+        if former is not None and former[:2] == opinion[:2]:
+            what = opinion.algorithm or "the entry"
+            raise RecordError(f"found two opinions of {shorten(opinion.organisation)} about {what}; expected one")
+    return canonical_json(ordered) if ordered else ""
+
+
+def opinions_of(text: str) -> tuple[Opinion, ...]:
+    """The inverse of `opinions_text`.
+
+    Raises:
+        ValueError: not what `opinions_text` makes.
+    """
+    if not text:
+        return ()
+    found = json.loads(text)
+    opinions = tuple(Opinion(*item) for item in found) if isinstance(found, list) else ()
+    try:
+        sound = opinions_text(opinions) == text and all(type(o.affirmative) is bool for o in opinions)
+    except (RecordError, TypeError) as error:
+        raise ValueError(f"opinions that no import writes ({error})") from error
+    if not sound:
+        raise ValueError("opinions that no import writes")
+    return opinions
+
+
+class Retraction(NamedTuple):
+    """A source's word that it withdraws an entry: readers yield it among the entries.
+
+    Attributes:
+        ref: the reference of the entry.
+        reason: why, "" where it is not said.
+        origin: as of an `Entry`.
+    """
+
+    ref: str
+    reason: str = ""
+    origin: str = ""
+
+
 class Entry(NamedTuple):
     """One entry of a list, or one record of a hash list that is used as a query.
 
@@ -116,6 +188,9 @@ class Entry(NamedTuple):
             spaces, not ASCII-escaped.
         packed: the hashes, as `pack_hashes` makes them.
         dropped: how many digests of the empty file the reader left out of this record.
+        opinions: what organisations say of the entry, as `opinions_text` makes it; "" where there are none.
+        origin: who of a list of several organisations the entry comes from ("member 42"); the entry's source is then
+            the import's source, a space, and this. "" where the import's source is all there is to say.
     """
 
     ref: str
@@ -125,6 +200,8 @@ class Entry(NamedTuple):
     metadata: str
     packed: bytes
     dropped: int = 0
+    opinions: str = ""
+    origin: str = ""
 
     @classmethod
     def make(
@@ -138,11 +215,13 @@ class Entry(NamedTuple):
         size: int | None = None,
         metadata: Mapping[str, Any] | None = None,
         dropped: int = 0,
+        opinions: Iterable[Opinion] = (),
+        origin: str = "",
     ) -> Entry:
         """An entry from unpacked values.
 
         Raises:
-            RecordError: a hash of the wrong width, or an unknown media type.
+            RecordError: a hash of the wrong width, an unknown media type, or an opinion that `opinions_text` refuses.
         """
         if media_type and media_type not in MEDIA_TYPES:
             raise RecordError(f"media type {shorten(media_type)}; expected one of {', '.join(MEDIA_TYPES)}")
@@ -154,6 +233,8 @@ class Entry(NamedTuple):
             canonical_json(metadata) if metadata else "",
             pack_hashes(hashes or {}, quality),
             dropped,
+            opinions_text(opinions),
+            origin,
         )
 
     @property

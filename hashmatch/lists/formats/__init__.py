@@ -13,7 +13,7 @@ from pathlib import Path, PurePath
 from types import MappingProxyType, TracebackType
 
 from hashmatch.errors import FormatAmbiguousError, FormatUnknownError, RecordError, UsageError, shorten
-from hashmatch.lists.entry import Entry
+from hashmatch.lists.entry import Entry, Retraction
 from hashmatch.lists.formats import csv_generic, hashdeep, icse, jsonl, pdq, sums
 from hashmatch.lists.formats.source import Head, Input, Limits, Progress, ReadOptions
 
@@ -22,6 +22,7 @@ __all__ = [
     "Format",
     "Head",
     "Input",
+    "Item",
     "Limits",
     "Progress",
     "ReadOptions",
@@ -29,6 +30,9 @@ __all__ = [
     "detect",
     "open_entries",
 ]
+
+#: What a reader yields for a record: an entry, a withdrawal of one, or what is wrong with the record.
+Item = Entry | Retraction | RecordError
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +47,20 @@ class Format:
             which the rest of the file is not usable are raised.
         suffixes: suffixes of file names, lower case, that settle between several formats that claim a file.
         general: gives way to any other format that claims the file.
+        binary: the format is not text: it is also asked about files whose first line has control characters.
+        role: the role of the lists that such a file is for, where it says so by itself: ``known`` for lists of
+            material, ``known-good`` for lists of harmless files; "" where it may be either. An import into a list of
+            another role is refused unless the role is confirmed.
     """
 
     name: str
     title: str
     detect: Callable[[Head], bool]
-    read: Callable[[Input, ReadOptions], Iterator[Entry | RecordError]]
+    read: Callable[[Input, ReadOptions], Iterator[Item]]
     suffixes: tuple[str, ...] = ()
     general: bool = False
+    binary: bool = False
+    role: str = ""
 
 
 def _sums(algorithm: str) -> Format:
@@ -69,7 +79,7 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
     {
         format_.name: format_
         for format_ in (
-            Format("icse", "INTERPOL ICSE export", icse.detect, icse.read),
+            Format("icse", "INTERPOL ICSE export", icse.detect, icse.read, role="known"),
             Format("hashdeep", "hashdeep", hashdeep.detect, hashdeep.read),
             Format("pdq", "PDQ text", pdq.detect, pdq.read, (".pdq",)),
             _sums("md5"),
@@ -124,7 +134,7 @@ def _detect(source: Input, from_format: str | None) -> tuple[Format, bool]:
         except KeyError:
             raise UsageError(f"unknown format {shorten(from_format)}; hashmatch reads {', '.join(FORMATS)}") from None
     head = source.head()
-    claims = [] if head.is_binary else [known for known in FORMATS.values() if known.detect(head)]
+    claims = [known for known in FORMATS.values() if (known.binary or not head.is_binary) and known.detect(head)]
     claims = [known for known in claims if not known.general] or claims
     suffix = PurePath(source.path).suffix.lower()
     by_suffix = [known for known in claims if suffix in known.suffixes]
@@ -149,9 +159,9 @@ def _detect(source: Input, from_format: str | None) -> tuple[Format, bool]:
 class Reading:
     """The records of one input, read once.
 
-    Iteration gives an `Entry` for every record, or the `RecordError` that says what is wrong with it (with path, line
-    and ordinal): whether that stops the run is for the caller to decide. An error after which the rest of the file is
-    not usable is raised.
+    Iteration gives an `Entry` or a `Retraction` for every record, or the `RecordError` that says what is wrong with it
+    (with path, line and ordinal): whether that stops the run is for the caller to decide. An error after which the rest
+    of the file is not usable is raised.
 
     Attributes:
         format: the format that was detected or named.
@@ -163,7 +173,7 @@ class Reading:
         self.input = source
         self._entries = format_.read(source, options)
 
-    def __iter__(self) -> Iterator[Entry | RecordError]:
+    def __iter__(self) -> Iterator[Item]:
         """The reader's own iterator: nothing stands between it and the caller."""
         return self._entries
 

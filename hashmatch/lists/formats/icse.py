@@ -273,7 +273,18 @@ class _Reader:
             return None
         if packed is None or references is None:
             return None
-        rows = zip(references, categories, media, repeat(None), metadata, packed, repeat(0))
+        rows = zip(
+            references,
+            categories,
+            media,
+            repeat(None),
+            metadata,
+            packed,
+            repeat(0),
+            repeat(""),
+            repeat(""),
+            strict=False,
+        )
         return list(map(_make_entry, rows))
 
     def _references(self, cells: list[bytes]) -> list[str] | None:

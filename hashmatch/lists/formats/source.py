@@ -135,6 +135,7 @@ class Input:
         self.block_line = 1
         self.unterminated = False
         self._progress = progress
+        self._before: tuple[int, int] | None = None
         self._hash = hashlib.sha256()
         self._ahead: list[bytes] = []
         # A block is never larger than a line may be, so only the line that straddles two blocks can exceed the cap.
@@ -218,7 +219,35 @@ class Input:
         self._ahead.clear()
         while self._read():
             pass
+        if self._before is not None and self._before != self._stamp():
+            raise InputError(f"{self._shown} changed while it was read; expected a file at rest: read it again")
         return self.sha256
+
+    def local_file(self) -> Path:
+        """The path of the input, for formats that are read in no fixed order (SQLite, Parquet).
+
+        Such a reader opens the file by itself, reports with `report` how far it has come, and leaves reading it for its
+        SHA-256 to `finish`, which whoever asked for the reading calls. A file that changed between is an error.
+
+        Raises:
+            InputError: the input is a pipe or standard input.
+        """
+        if self.bytes_total is None:
+            raise InputError(
+                f"{self._shown} is a stream; expected a file, as this format is not read from front to back: "
+                "save it to a file first"
+            )
+        self._before = self._stamp()
+        return Path(self.path)
+
+    def _stamp(self) -> tuple[int, int]:
+        status = os.fstat(self._file.fileno())
+        return status.st_size, status.st_mtime_ns
+
+    def report(self, done: int, total: int | None) -> None:
+        """Tell whoever asked for progress how far a reader of a `local_file` has come, in any unit."""
+        if self._progress is not None:
+            self._progress(done, total)
 
     def _raw(self) -> Iterator[bytes]:
         while True:

@@ -82,7 +82,7 @@ def read(source: Input, options: ReadOptions, *, algorithm: str) -> Iterator[Ent
             yield (
                 Entry(path, None, "", None, "", b"\0\0\0\0", 1)
                 if value == empty
-                else _make_entry((path, None, "", None, "", mask + value, 0))
+                else _make_entry((path, None, "", None, "", mask + value, 0, "", ""))
             )
         except RecordError as error:
             error.path, error.line, error.record = source.path, source.line_number, count
