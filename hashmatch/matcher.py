@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import islice
@@ -27,6 +27,7 @@ from hashmatch.errors import (
     UnknownAlgorithmError,
     UsageError,
 )
+from hashmatch.index import euclidean
 from hashmatch.index.compiled import CompiledList
 from hashmatch.index.search import Searcher, Triple
 from hashmatch.record import HashRecord
@@ -108,11 +109,11 @@ class MatchResult:
 
 @dataclass(slots=True)
 class _Hits:
-    """Hits of one query: row -> [(algorithm number, distance)], its notes, rows left out for their quality."""
+    """Hits of one query: row -> [(algorithm number, distance)], notes, algorithm -> rows left out as too poor."""
 
     rows: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    low_rows: list[int] = field(default_factory=list)
+    low_rows: dict[str, list[int]] = field(default_factory=dict)
     compared: bool = False
 
 
@@ -178,6 +179,7 @@ class Matcher:
         radius: algorithm -> largest distance that still matches, inclusive, for every algorithm that is matched by
             distance.
         min_quality: PDQ hashes of a quality under this are not matched, on either side.
+        photodna_min_detail: PhotoDNA hashes of a detail under this are not matched, on either side; None: all are.
         algorithms: the algorithms that may be looked up, in registry order; `searched` are those that the list has.
         path: the list as it was given.
     """
@@ -188,6 +190,7 @@ class Matcher:
         *,
         radius: Mapping[str, int] | None = None,
         min_quality: int = PDQ_MIN_QUALITY,
+        photodna_min_detail: float | None = None,
         algorithms: Iterable[str] | None = None,
         allow: CompiledList | None = None,
         allow_exact: bool = False,
@@ -199,10 +202,14 @@ class Matcher:
                 f"min_quality is {min_quality!r}; "
                 "expected a whole number from 0 (match all) to 101 (none that states a quality)"
             )
+        if photodna_min_detail is not None and not _is_share(photodna_min_detail):
+            raise UsageError(f"photodna_min_detail is {photodna_min_detail!r}; expected a share from 0 to 1, or None")
         self.compiled = compiled
         self.path = compiled.path
         self.allow = allow
         self.min_quality = min_quality
+        self.photodna_min_detail = photodna_min_detail
+        self._poor_rows: NDArray[np.bool_] | None = None
         self.allow_exact = allow_exact
         self.radius = {a.name: a.radius for a in ALGORITHMS.values() if a.kind in (Kind.HAMMING, Kind.EUCLIDEAN)} | {
             name: check_radius(name, value) for name, value in (radius or {}).items()
@@ -225,6 +232,7 @@ class Matcher:
         *,
         radius: Mapping[str, int] | None = None,
         min_quality: int = PDQ_MIN_QUALITY,
+        photodna_min_detail: float | None = None,
         algorithms: Iterable[str] | None = None,
         allow: str | os.PathLike[str] | None = None,
         allow_exact: bool = False,
@@ -237,6 +245,9 @@ class Matcher:
             path: a compiled list (``.hmx``), or a list (``.hml``), which is compiled on the fly; see `open_compiled`.
             radius: algorithm -> largest distance that still matches, inclusive; others keep their defaults.
             min_quality: PDQ hashes of a quality under this are not matched, in queries or in the list.
+            photodna_min_detail: PhotoDNA hashes of nearly flat pictures match each other by chance. With a share from 0
+                to 1 here, a hash is not matched, in queries or in the list, where the share of its 143 pairs of
+                adjacent bytes that differ is under it (`hashmatch.index.euclidean.detail`). None: all are matched.
             algorithms: look up these only; by default all that query and list share.
             allow: a known-good list. Near matches of a query that equals one of its entries (same digest, or same PDQ
                 of good quality) are suppressed and counted.
@@ -259,6 +270,7 @@ class Matcher:
                 compiled,
                 radius=radius,
                 min_quality=min_quality,
+                photodna_min_detail=photodna_min_detail,
                 algorithms=algorithms,
                 allow=good,
                 allow_exact=allow_exact,
@@ -360,7 +372,7 @@ class Matcher:
                 elif name not in ALGORITHMS:
                     get(name)  # raises: a misspelt name must not look like a hash that matched nothing
         for name, bearers in bearing.items():
-            chosen = self._of_quality(records, bearers, hits) if name == "pdq" else bearers
+            chosen = self._rich_enough(name, records, bearers, hits)
             if not chosen:
                 continue
             for i in chosen:
@@ -368,11 +380,10 @@ class Matcher:
             self.looked_up[name] += len(chosen)
             queries = _matrix(name, [records[i].hashes[name] for i in chosen])
             number = ALGORITHMS[name].number
-            quality = self.compiled.row_quality() if name == "pdq" and self.min_quality else None
+            poor = self._poor(name)
             for at, row, distance in _pairs(self._search(self._searcher, name, queries, self.radius.get(name, 0))):
-                # 255, a quality that is not known, is matched, as a query's is.
-                if quality is not None and quality[row] < self.min_quality:
-                    hits[chosen[at]].low_rows.append(row)
+                if poor is not None and poor(row):
+                    hits[chosen[at]].low_rows.setdefault(name, []).append(row)
                 else:
                     hits[chosen[at]].rows.setdefault(row, []).append((number, distance))
         for record, found in zip(records, hits, strict=True):
@@ -381,16 +392,39 @@ class Matcher:
                 found.notes.append(f"nothing of this query could be compared: it has {has}; the list offers {offers}")
         return hits
 
-    def _of_quality(self, records: list[HashRecord], bearers: list[int], hits: list[_Hits]) -> list[int]:
-        """Those of ``bearers`` whose PDQ is good enough; the others get a note."""
+    def _rich_enough(self, name: str, records: list[HashRecord], bearers: list[int], hits: list[_Hits]) -> list[int]:
+        """Those of ``bearers`` whose hash is not of too low a quality or detail; the others get a note."""
+        if name == "pdq":
+            rich, least = [records[i].quality.get("pdq") for i in bearers], float(self.min_quality)
+        elif name == "photodna" and self.photodna_min_detail is not None:
+            rich = euclidean.detail(_matrix(name, [records[i].hashes[name] for i in bearers])).tolist()
+            least = self.photodna_min_detail
+        else:
+            return bearers
         chosen = []
-        for i in bearers:
-            quality = records[i].quality.get("pdq")
-            if quality is not None and quality < self.min_quality:
-                hits[i].notes.append(f"pdq was not matched: its quality is {quality}, under {self.min_quality}")
+        for i, value in zip(bearers, rich, strict=True):
+            if value is not None and value < least:
+                hits[i].notes.append(f"{name} was not matched: its {_RICHNESS[name]} is {value:.3g}, under {least:g}")
             else:
                 chosen.append(i)
         return chosen
+
+    def _poor(self, name: str) -> Callable[[int], bool] | None:
+        """Whether a row's hash is of too low a quality or detail; None where all of the list's may be matched."""
+        if name == "pdq" and self.min_quality:
+            quality = self.compiled.row_quality()
+            # 255, a quality that is not known, is matched, as a query's is.
+            return lambda row: bool(quality[row] < self.min_quality)
+        if name == "photodna" and self.photodna_min_detail:
+            if self._poor_rows is None:
+                codes, starts, rows = self.compiled.codes(name)
+                made = np.zeros(self.compiled.rows, np.bool_)
+                with self._searcher.damage():
+                    made[rows] = np.repeat(euclidean.detail(codes) < self.photodna_min_detail, np.diff(starts))
+                self._poor_rows = made
+            flat = self._poor_rows
+            return lambda row: bool(flat[row])
+        return None
 
     def _search(self, searcher: Searcher, name: str, queries: NDArray[np.uint8], radius: int) -> Triple:
         if ALGORITHMS[name].kind is Kind.EXACT:
@@ -451,13 +485,14 @@ class Matcher:
         elif near:
             verdict = Verdict.NEAR
         notes = found.notes
-        if found.low_rows:
-            first = _row_facts(self.compiled, found.low_rows[:1])[found.low_rows[0]]
-            others = f" and {len(found.low_rows) - 1:,} more" if len(found.low_rows) > 1 else ""
+        for name, rows in found.low_rows.items():
+            first = _row_facts(self.compiled, rows[:1])[rows[0]]
+            others = f" and {len(rows) - 1:,} more" if len(rows) > 1 else ""
+            least = self.min_quality if name == "pdq" else self.photodna_min_detail
             notes = [
                 *notes,
-                f"pdq of entry {first.ref} of {first.source}{others} was not matched: "
-                f"its quality is under {self.min_quality}",
+                f"{name} of entry {first.ref} of {first.source}{others} was not matched: "
+                f"its {_RICHNESS[name]} is under {least:g}",
             ]
         return MatchResult(record, verdict, matches, suppressed, allowed, notes, found.compared)
 
@@ -529,6 +564,9 @@ def _row_facts(compiled: CompiledList, rows: Iterable[int]) -> dict[int, _Row]:
         ) from error
 
 
+#: What a hash must have enough of to be matched, by algorithm.
+_RICHNESS = {"pdq": "quality", "photodna": "detail"}
+
 _NAMES = {a.number: a.name for a in ALGORITHMS.values()}
 #: Media types by their number in a compiled list; FORMATS.md.
 _MEDIA = ("", "image", "video", "other")
@@ -541,6 +579,10 @@ def _matrix(name: str, hashes: Sequence[bytes]) -> NDArray[np.uint8]:
         found = next(len(value) for value in hashes if len(value) != width)
         raise UsageError(f"a {name} hash of {found} bytes; expected {width}")
     return np.frombuffer(b"".join(hashes), np.uint8).reshape(-1, width)
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
 
 
 def _pairs(triple: Triple) -> Iterator[tuple[int, int, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -374,6 +375,44 @@ class TestWhatMustNotHappen:
         cmd("list", "import", "p.hml", "p.csv", "--source", "S")
         refused = cmd("scan", "images", "--list", "p.hml")
         assert (refused.code, "photodna only" in refused.err) == (2, True)
+
+    def test_photodna_in_its_three_forms(self, cmd) -> None:
+        """Base64, hexadecimal digits and decimals, in the list and as queries, through all of matching."""
+        code = bytes((at * 37 + at // 12) % 256 for at in range(144))
+        near, other = bytes(b ^ 1 for b in code), bytes(255 - b for b in code)
+        forms = (lambda c: base64.b64encode(c).decode(), bytes.hex, lambda c: ",".join(map(str, c)))
+        Path("list.csv").write_text("id,photodna\n" + "".join(f'e{n},"{form(code)}"\n' for n, form in enumerate(forms)))
+        Path("list.jsonl").write_text(json.dumps({"id": "e3", "photodna": list(code)}) + "\n")
+        cmd("list", "create", "p.hml")
+        for name in ("list.csv", "list.jsonl"):
+            assert cmd("list", "import", "p.hml", name, "--source", name).code == 0
+        lines = [f'q{n},"{form(value)}"\n' for n, form in enumerate(forms) for value in (code, near, other)]
+        Path("q.csv").write_text("id,photodna\n" + "".join(lines))
+        result = cmd("match", "q.csv", "--list", "p.hml", "--json")
+        found = [json.loads(line) for line in result.out.splitlines()]
+        assert [r["verdict"] for r in found] == ["near", "near", "none"] * 3
+        for at, distance in enumerate([0, 144, None] * 3):
+            matches = [(m["entry"], m["algorithm"], m["distance"], m["radius"]) for m in found[at]["matches"]]
+            expected = [(f"e{n}", "photodna", distance, 40_000) for n in range(4)]
+            assert matches == (expected if distance is not None else [])
+
+    def test_photodna_of_flat_pictures(self, cmd) -> None:
+        flat, rich = bytes(144), bytes(n % 2 for n in range(144))
+        Path("list.csv").write_text(f"id,photodna\nflat,{flat.hex()}\nrich,{rich.hex()}\n")
+        cmd("list", "create", "p.hml")
+        cmd("list", "import", "p.hml", "list.csv", "--source", "S")
+        entries = []
+        for options in ([], ["--photodna-min-detail", "0.25"]):
+            result = cmd(
+                "match", "list.csv", "--list", "p.hml", "--json", "--report", f"report{len(options)}", *options
+            )
+            found = [json.loads(line) for line in result.out.splitlines()]
+            entries.append([[m["entry"] for m in query["matches"]] for query in found])
+        assert entries == [[["flat", "rich"], ["flat", "rich"]], [[], ["rich"]]]
+        assert "notes     2 queries carry a note" in result.err
+        reports = [json.loads(Path(f"report{n}/report.json").read_text()) for n in (0, 2)]
+        assert [r["summary"]["thresholds"]["min_detail"] for r in reports] == [{"photodna": None}, {"photodna": 0.25}]
+        assert cmd("match", "list.csv", "--list", "p.hml", "--photodna-min-detail", "1.5").code == 2
 
     @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, which Linux has")
     @pytest.mark.parametrize("arguments", ["match list.csv --list known.hml --json", "list export known.hml", "--help"])

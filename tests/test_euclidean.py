@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -149,3 +151,19 @@ def test_widths_that_float32_cannot_hold() -> None:
         range_search(codes_of(1, 2, MAX_EXACT_WIDTH + 1), codes_of(1, 2, MAX_EXACT_WIDTH + 1), 0)
     with pytest.raises(ArrayError):
         range_search(codes_of(1, 2), codes_of(1, 2, WIDTH - 1), 0)
+
+
+def test_detail() -> None:
+    rows = np.full((4, WIDTH), 7, np.uint8)
+    rows[1, 80:] = 8
+    rows[2, ::2] = 255
+    rows[3, [0, 143]] = 0
+    assert euclidean.detail(rows).tolist() == [0, 1 / 143, 1, 2 / 143]
+    assert euclidean.detail(rows[:0]).tolist() == []
+
+
+def test_detail_across_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(euclidean, "_CODES", 3)
+    codes = codes_of(10, 10) % 2
+    expected = [sum(a != b for a, b in pairwise(row)) / 143 for row in codes.tolist()]
+    assert euclidean.detail(codes).tolist() == expected

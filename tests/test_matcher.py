@@ -186,6 +186,47 @@ class TestQuality:
         assert result.notes
 
 
+def photodna(pairs: int) -> bytes:
+    """A PhotoDNA hash of which so many of the 143 pairs of adjacent bytes differ."""
+    return bytes(100 + min(at, pairs) % 2 for at in range(144))
+
+
+class TestDetail:
+    """Flat pictures: `photodna_min_detail`."""
+
+    def test_without_it_all_are_matched(self, make) -> None:
+        matcher = make([Entry.make("a", {"photodna": photodna(0)})])
+        assert matcher.match(HashRecord("q", {"photodna": photodna(1)})).verdict is Verdict.NEAR
+        nothing = make([Entry.make("a", {"photodna": photodna(0)})], photodna_min_detail=0)
+        assert nothing.match(HashRecord("q", {"photodna": photodna(0)})).verdict is Verdict.NEAR
+
+    def test_a_flat_query_is_not_matched_and_says_so(self, make) -> None:
+        matcher = make([Entry.make("a", digests("x") | {"photodna": photodna(143)})], photodna_min_detail=15 / 143)
+        result = matcher.match(HashRecord("q", {"photodna": photodna(14)}))
+        assert (result.verdict, result.compared) == (Verdict.NONE, False)
+        assert result.notes == ["photodna was not matched: its detail is 0.0979, under 0.104895"]
+        assert matcher.looked_up["photodna"] == 0
+        at_the_limit = matcher.match(HashRecord("q", {"photodna": photodna(15)}))
+        assert (at_the_limit.verdict, at_the_limit.notes) == (Verdict.NEAR, [])
+        with_digest = matcher.match(HashRecord("q", digests("x") | {"photodna": photodna(0)}))
+        assert (with_digest.verdict, len(with_digest.notes)) == (Verdict.EXACT, 1)
+
+    def test_a_flat_entry_is_not_matched_and_says_so(self, make) -> None:
+        entries = [Entry.make(name, {"photodna": photodna(14)}) for name in "ac"]
+        matcher = make([*entries, Entry.make("b", {"photodna": photodna(15)})], photodna_min_detail=15 / 143)
+        result = matcher.match(HashRecord("q", {"photodna": photodna(143)}))
+        assert [m.entry for m in result.matches] == ["b"]
+        assert result.notes == [
+            "photodna of entry a of S and 1 more was not matched: its detail is under 0.104895",
+        ]
+        assert matcher.search_codes("photodna", np.frombuffer(photodna(143), np.uint8)[None])[1].tolist() == [1, 0, 2]
+
+    def test_both_rules_at_once(self, make) -> None:
+        entry = Entry.make("a", {"pdq": PDQ, "photodna": photodna(3)}, quality={"pdq": 4})
+        result = make([entry], photodna_min_detail=0.5).match(HashRecord("q", {"pdq": PDQ, "photodna": photodna(143)}))
+        assert (result.verdict, [note.split()[0] for note in result.notes]) == (Verdict.NONE, ["pdq", "photodna"])
+
+
 class TestNothingToCompare:
     def test_it_is_said(self, make) -> None:
         matcher = make([Entry.make("a", {"md5": digests("x")["md5"], "photodna": bytes(144)})])
@@ -319,6 +360,11 @@ class TestOpening:
             ({"algorithms": ["no"]}, UnknownAlgorithmError),
             ({"algorithms": ["lace"]}, UnknownAlgorithmError),
             ({"min_quality": 102}, UsageError),
+            ({"photodna_min_detail": -0.1}, UsageError),
+            ({"photodna_min_detail": 1.1}, UsageError),
+            ({"photodna_min_detail": float("nan")}, UsageError),
+            ({"photodna_min_detail": "0.5"}, UsageError),
+            ({"photodna_min_detail": True}, UsageError),
         ):
             with pytest.raises(error):
                 Matcher.open(path, **wrong)

@@ -65,6 +65,12 @@ def list_options(function: Callable[..., Any]) -> Callable[..., Any]:
                 help="PDQ hashes of a quality under N are not matched.",
             ),
             click.option(
+                "--photodna-min-detail",
+                metavar="SHARE",
+                type=click.FloatRange(0, 1),
+                help="PhotoDNA hashes are not matched where under this share of adjacent bytes differs (flat pictures).",
+            ),
+            click.option(
                 "--no-verify", is_flag=True, help="Do not check the compiled list's checksums while reading it."
             ),
             click.option(
@@ -105,6 +111,7 @@ def open_matcher(options: dict[str, Any], algorithms: tuple[str, ...] | None) ->
         options["list_path"],
         radius=options["radius"],
         min_quality=options["min_quality"],
+        photodna_min_detail=options["photodna_min_detail"],
         algorithms=algorithms,
         allow=options["allow"],
         allow_exact=options["allow_exact"],

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hashmatch.errors import ArrayError
 
-__all__ = ["MAX_EXACT_WIDTH", "range_search"]
+__all__ = ["MAX_EXACT_WIDTH", "detail", "range_search"]
 
 #: Bytes up to which a dot product stays below 2**24.
 MAX_EXACT_WIDTH = (1 << 24) // (255 * 255)
@@ -61,3 +61,19 @@ def range_search(
     offsets = np.zeros(n + 1, np.int64)
     np.cumsum(np.bincount(query, minlength=n), out=offsets[1:])
     return offsets, position[order], distances[order]
+
+
+def detail(codes: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """The share of adjacent bytes that differ, of all pairs of adjacent bytes (143 of a PhotoDNA hash): 0 to 1.
+
+    A hash of a flat picture has a low one, and lies near the hashes of other flat pictures whatever they show.
+
+    Args:
+        codes: uint8[n, width], width of at least 2; may lie in a mapped file.
+    """
+    result = np.empty(len(codes), np.float64)
+    for first in range(0, len(codes), _CODES):
+        block = codes[first : first + _CODES]
+        result[first : first + _CODES] = np.count_nonzero(block[:, 1:] != block[:, :-1], axis=1)
+    result /= codes.shape[1] - 1
+    return result

@@ -86,6 +86,7 @@ class Summary:
                 "searched": list(matcher.searched),
                 "radius": {name: r for name, r in matcher.radius.items() if name in matcher.searched},
                 "min_quality": {"pdq": matcher.min_quality},
+                "min_detail": {"photodna": matcher.photodna_min_detail},
                 "known_good_suppresses": "all" if matcher.allow_exact else "near",
             },
             "chance": chance_figures(matcher),
