@@ -68,7 +68,7 @@ def list_options(function: Callable[..., Any]) -> Callable[..., Any]:
                 "--photodna-min-detail",
                 metavar="SHARE",
                 type=click.FloatRange(0, 1),
-                help="PhotoDNA hashes are not matched where under this share of adjacent bytes differs (flat pictures).",
+                help="PhotoDNA hashes are not matched if less than this share of adjacent bytes differs (flat ones).",
             ),
             click.option(
                 "--no-verify", is_flag=True, help="Do not check the compiled list's checksums while reading it."
