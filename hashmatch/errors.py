@@ -19,6 +19,7 @@ The tree (exit code of the command line in parentheses)::
     ├── ListError                        (3)  a list cannot be opened or trusted
     │   ├── ListNotFoundError            (3)  no such list
     │   ├── ListDamagedError             (3)  damaged, truncated, foreign, or of another version
+    │   ├── AuditDamagedError            (3)  the audit log of a list is not as it was written
     │   └── ListBusyError                (3)  another process is writing to the list
     ├── CompiledListError                (3)  a compiled list cannot be opened or trusted
     │   ├── CompiledListForeignError     (3)  not a compiled list at all
@@ -26,6 +27,7 @@ The tree (exit code of the command line in parentheses)::
     │   ├── CompiledListTruncatedError   (3)  shorter or longer than its header says
     │   └── CompiledListDamagedError     (3)  a checksum or a structural rule fails
     ├── StorageError                     (3)  the disk is full, read-only, or fails
+    │   └── AuditUnwritableError         (3)  the audit log of a list cannot be added to
     ├── WorkerError                      (3)  a worker process cannot be started
     └── ImageError                       (4)  one image cannot be used
         ├── ImageReadError               (4)  the file cannot be read
@@ -55,6 +57,8 @@ from typing import ClassVar
 __all__ = [
     "EXIT_CODES",
     "ArrayError",
+    "AuditDamagedError",
+    "AuditUnwritableError",
     "CompiledListDamagedError",
     "CompiledListError",
     "CompiledListForeignError",
@@ -235,6 +239,10 @@ class ListDamagedError(ListError):
     """A list that is damaged, truncated, foreign, or written in another version of the schema."""
 
 
+class AuditDamagedError(ListError):
+    """The audit log of a list is not as it was written, or does not belong to the list as it is."""
+
+
 class ListBusyError(ListError):
     """Another process is writing to the list."""
 
@@ -265,6 +273,10 @@ class StorageError(HashMatchError):
     """The disk is full, read-only or failing; the former state stands."""
 
     exit_code = 3
+
+
+class AuditUnwritableError(StorageError):
+    """The audit log of a list cannot be added to: read-only media, no permission, a full disk."""
 
 
 class WorkerError(HashMatchError):
