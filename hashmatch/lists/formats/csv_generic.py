@@ -35,7 +35,16 @@ from hashmatch.lists.formats.cells import (
     whole_number,
 )
 from hashmatch.lists.formats.delimited import Records, fit, header_columns
-from hashmatch.lists.formats.fields import ORIGIN, STATUS, WRAPPED, entry_of, role_of, says_unreadable
+from hashmatch.lists.formats.fields import (
+    OPINIONS,
+    ORIGIN,
+    STATUS,
+    WRAPPED,
+    entry_of,
+    opinions_cell,
+    role_of,
+    says_unreadable,
+)
 from hashmatch.lists.formats.jsonl import parse_object
 from hashmatch.lists.formats.source import Head, Input, Limits, ReadOptions
 
@@ -114,6 +123,7 @@ class _Row:
         self._texts: list[tuple[int, str]] = []
         self._roles: list[tuple[str, int, str]] = []
         self._wrapped: int | None = None
+        self._opinions: int | None = None
         self._status = next((place for place, name in enumerate(names) if name.lower() == STATUS), None)
         algorithms: dict[str, str] = {}
         exact = {name.lower() for name in names}
@@ -132,6 +142,8 @@ class _Row:
                 self._hashes.append((place, algorithm, name))
             elif name.lower() == WRAPPED:
                 self._wrapped = place
+            elif name.lower() == OPINIONS:
+                self._opinions = place
             elif name.lower() == ORIGIN:
                 continue
             elif role is None or (role == "quality" and name.lower() != "pdq_quality" and "pdq_quality" in exact):
@@ -169,5 +181,7 @@ class _Row:
         }
         if self._wrapped is not None and cells[self._wrapped]:
             metadata |= parse_object(cells[self._wrapped], self._limits)
+        if self._opinions is not None:
+            found["opinions"] = opinions_cell(cells[self._opinions], self._limits)
         unreadable = self._status is not None and says_unreadable(cells[self._status])
         return entry_of(hashes, metadata=metadata, unreadable=unreadable, **found)

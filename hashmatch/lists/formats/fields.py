@@ -5,14 +5,27 @@ A column is known by its name, whatever the case: an algorithm, or one of the na
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from hashmatch.errors import RecordError
-from hashmatch.lists.entry import Entry, canonical_json
-from hashmatch.lists.formats.cells import NO_HASH, drop_empty
+from hashmatch.lists.entry import Entry, Opinion, canonical_json, opinions_text
+from hashmatch.lists.formats.cells import NO_HASH, check_reference, check_text, drop_empty
+from hashmatch.lists.formats.source import Limits
 
-__all__ = ["KNOWN", "ORIGIN", "STATUS", "WRAPPED", "entry_of", "role_of", "says_unreadable"]
+__all__ = [
+    "KNOWN",
+    "OPINIONS",
+    "ORIGIN",
+    "STATUS",
+    "WRAPPED",
+    "entry_of",
+    "opinions_cell",
+    "opinions_value",
+    "role_of",
+    "says_unreadable",
+]
 
 #: Column, lower case -> the argument of `entry_of` that it gives. ``quality`` is another name of ``pdq_quality``.
 KNOWN: Mapping[str, str] = {
@@ -25,10 +38,11 @@ KNOWN: Mapping[str, str] = {
     "quality": "quality",
 }
 
-#: Columns of our own exports. Whose the entries are, the import says, and metadata comes as one JSON object; under
-#: plainer names, the columns of somebody else's file would be taken for ours.
+#: Columns of our own exports. Whose the entries are, the import says; metadata comes as one JSON object, opinions as
+#: the JSON array of `opinions_text`. Under plainer names, the columns of somebody else's file would be taken for ours.
 ORIGIN = "list_source"
 WRAPPED = "list_metadata"
+OPINIONS = "list_opinions"
 
 #: Column of ``hashmatch hash``: "ok", or why a file has fewer hashes than were asked for, or none. It is kept as
 #: metadata.
@@ -45,6 +59,60 @@ def says_unreadable(status: object) -> bool:
     return isinstance(status, str) and status.strip().lower() not in ("", "ok")
 
 
+def opinions_cell(text: str, limits: Limits) -> str:
+    """The opinions that a cell of JSON text holds, as `opinions_text` makes them; "" for an empty cell.
+
+    Raises:
+        RecordError: the text is no JSON, or `opinions_value` refuses it.
+    """
+    if not text:
+        return ""
+    try:
+        return opinions_value(json.loads(text), limits)
+    except (ValueError, RecursionError):  # never what is wrong with it: the text may hold a hash
+        raise _no_opinions(f"{len(text):,} characters that are not JSON") from None
+
+
+def opinions_value(found: Any, limits: Limits) -> str:
+    """The opinions that a JSON value holds, in any order, as `opinions_text` makes them; "" for null.
+
+    Raises:
+        RecordError: anything but an array of [algorithm, organisation, true or false, reason], or what an `Opinion`
+            cannot say.
+    """
+    if found is None:
+        return ""
+    if not isinstance(found, list):
+        raise _no_opinions("no array")
+    opinions = []
+    for number, item in enumerate(found, 1):
+        if not isinstance(item, list) or [type(part) for part in item] != [str, str, bool, str]:
+            raise _no_opinions(f"something else as opinion {number:,}")
+        opinion = Opinion(*item)
+        check_reference(opinion.algorithm, OPINIONS, limits.max_string)
+        check_reference(opinion.organisation, OPINIONS, limits.max_string)
+        check_text(opinion.reason, OPINIONS, limits.max_string)
+        _check_characters(opinion.organisation + opinion.reason)
+        opinions.append(opinion)
+    try:
+        return opinions_text(opinions)
+    except RecordError:
+        raise _no_opinions("an unknown algorithm, no organisation, or two opinions of one about the same") from None
+
+
+def _check_characters(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise RecordError("found half of a surrogate pair; expected whole characters", field=OPINIONS) from None
+
+
+def _no_opinions(found: str) -> RecordError:
+    return RecordError(
+        f"found {found}; expected an array of [algorithm, organisation, true or false, reason]", field=OPINIONS
+    )
+
+
 def entry_of(
     hashes: dict[str, bytes],
     *,
@@ -55,11 +123,13 @@ def entry_of(
     size: int | None = None,
     quality: int | None = None,
     metadata: Mapping[str, Any] | None = None,
+    opinions: str = "",
     unreadable: bool = False,
 ) -> Entry:
     """The entry of one record; digests of the empty file are dropped from ``hashes`` and counted.
 
-    A category without a scheme has the scheme "". ``unreadable``: the record says so of its file, and needs no hash.
+    A category without a scheme has the scheme "". ``opinions`` is as `opinions_text` makes it. ``unreadable``: the
+    record says so of its file, and needs no hash.
 
     Raises:
         RecordError: there is no hash, or the metadata has no JSON form.
@@ -80,4 +150,4 @@ def entry_of(
         size=size,
         dropped=dropped,
     )
-    return entry._replace(metadata=text) if text else entry
+    return entry._replace(metadata=text, opinions=opinions) if text or opinions else entry

@@ -28,7 +28,16 @@ from hashmatch.lists.formats.cells import (
     shown_field,
     whole_number,
 )
-from hashmatch.lists.formats.fields import ORIGIN, STATUS, WRAPPED, entry_of, role_of, says_unreadable
+from hashmatch.lists.formats.fields import (
+    OPINIONS,
+    ORIGIN,
+    STATUS,
+    WRAPPED,
+    entry_of,
+    opinions_value,
+    role_of,
+    says_unreadable,
+)
 from hashmatch.lists.formats.source import Head, Input, Limits, ReadOptions
 
 __all__ = ["detect", "parse_object", "read"]
@@ -165,6 +174,9 @@ def _walk(value: Any, limits: Limits, level: int, field: str | None, *, is_recor
         _check_text(key, limits, field)
         if is_record and isinstance(item, str) and role_of(key) == "ref":
             _check_text(item, limits, key, check_identifier)
+        elif is_record and isinstance(item, dict) and key.lower() == WRAPPED:
+            # Metadata that came from a line's own fields may be as deep as those were.
+            _walk(item, limits, level, key)
         else:
             _walk(item, limits, level + 1, field if field is not None else key)
 
@@ -190,6 +202,7 @@ class _Record:
         self.hashes: dict[str, bytes] = {}
         self.roles: dict[str, tuple[str, Any]] = {}
         self.metadata: dict[str, Any] = {}
+        self.opinions = ""
 
     def take_hash(self, algorithm: str, key: str, value: Any) -> None:
         if value is None or value == "":
@@ -249,6 +262,8 @@ def _entry(fields: dict[str, Any], limits: Limits) -> Entry:
             record.take_nested(key, value)
         elif key.lower() == WRAPPED and isinstance(value, dict):
             record.metadata |= value
+        elif key.lower() == OPINIONS:
+            record.opinions = opinions_value(value, limits)
         elif key.lower() != ORIGIN:
             record.metadata[key] = value
     size, quality = (record.text(role, limits).strip() for role in ("size", "quality"))
@@ -261,5 +276,6 @@ def _entry(fields: dict[str, Any], limits: Limits) -> Entry:
         size=whole_number(size, "size") if size else None,
         quality=percentage(quality, "quality") if quality else None,
         metadata=record.metadata,
+        opinions=record.opinions,
         unreadable=_is_unreadable(fields),
     )
