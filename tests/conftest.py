@@ -16,6 +16,9 @@ settings.register_profile(
 settings.register_profile("slow", deadline=None, max_examples=2000, suppress_health_check=list(HealthCheck))
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
+#: Program -> Debian's package that holds it, where that has another name.
+PACKAGES = {"hfind": "sleuthkit"}
+
 
 @pytest.fixture
 def tool() -> Callable[[str], str]:
@@ -27,10 +30,11 @@ def tool() -> Callable[[str], str]:
     def find(name: str) -> str:
         path = shutil.which(name)
         if path is None:
+            package = PACKAGES.get(name, name)
             if name in os.environ.get("HASHMATCH_TEST_WITHOUT", "").split():
-                pytest.skip(f"{name} was left out by name; get it with: apt-get install {name}")
+                pytest.skip(f"{name} was left out by name; get it with: apt-get install {package}")
             pytest.fail(
-                f"{name} is not installed: apt-get install {name}, or leave it out by name: HASHMATCH_TEST_WITHOUT"
+                f"{name} is not installed: apt-get install {package}, or leave it out by name: HASHMATCH_TEST_WITHOUT"
             )
         return path
 
