@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import errno
 import hashlib
 import json
@@ -141,8 +142,8 @@ HASHES = {
     "MD5": "0CC175B9C0F1B6A831C399E269772661",
     "phash": "d5a9b36c27c86c93",
     "pdq": "a" * 63 + "4",
-    "base64": "DMF1ucDxtqgxw5niaXcmYQAAAAAAAA1b",
-    "base64url": "DMF1ucDxtqgxw5niaXcmYQ-AAAA_AA1b",
+    "base64": base64.b64encode(hashlib.sha256(b"5").digest()).decode().rstrip("="),
+    "base64url": base64.urlsafe_b64encode(hashlib.sha256(b"3").digest()).decode().rstrip("="),
 }
 
 
