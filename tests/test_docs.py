@@ -9,6 +9,7 @@ import re
 import sqlite3
 import struct
 import tomllib
+import zlib
 from itertools import pairwise
 from pathlib import Path
 
@@ -151,6 +152,7 @@ def known(tmp_path: Path) -> Path:
         opened.import_entries(ENTRIES, "Ünit")
         opened.import_entries(ENTRIES[:1], "Agency")
         opened.retract("Ünit", ["z"], reason="r", allow_unseen=True)
+        opened.give_opinion("Ünit", ["b"], "Other", affirmative=False, reason="why", algorithm="md5")
         opened.compile(tmp_path / "known.hmx")
     return tmp_path / "known.hml"
 
@@ -160,19 +162,48 @@ def test_the_list(known: Path) -> None:
     query = connection.execute
     assert query("PRAGMA application_id").fetchone() == (int.from_bytes(b"HML1"),)
     media = {0: "", 1: "image", 2: "video", 3: "other"}
-    digest = hashlib.sha256(b"hashmatch snapshot 1\0known\0")
-    rows = query(
-        "SELECT s.name, ref, scheme, code, media_type, size, metadata, hashes, content FROM entry e"
-        " JOIN source s ON s.id = e.source LEFT JOIN category c ON c.id = e.category"
-    )
-    for source, ref, scheme, code, media_type, size, metadata, hashes, content in sorted(
-        rows, key=lambda row: (row[0].encode(), row[1].encode())
-    ):
-        texts = [source, ref, scheme or "", code or "", media[media_type], "" if size is None else str(size)]
-        assert hashlib.sha256("\0".join([*texts, metadata or "", ""]).encode() + hashes).digest() == content
-        assert unpack(hashes)
-        digest.update(content)
+    digest = hashlib.sha256(b"hashmatch snapshot 2\0known\0")
+    found = []
+    for number, name in sorted(query("SELECT id, name FROM source").fetchall(), key=lambda row: row[1].encode()):
+        blocks = query("SELECT * FROM block WHERE source = ? ORDER BY last", (number,)).fetchall()
+        digest.update(name.encode() + b"\0" + struct.pack("<Q", len(blocks)))
+        for _, _, last, part, entries, newest, checksum, changes, rows in blocks:
+            assert hashlib.sha256(rows).digest() == checksum
+            digest.update(checksum)
+            assert zlib.crc32(changes[:-4]) == int.from_bytes(changes[-4:], "little")
+            numbers = struct.unpack(f"<{entries}I", changes[:-4])
+            assert (newest, part) == (max(numbers), 0)
+            n, count, *sizes = struct.unpack_from("<7I", rows)
+            assert n == entries
+            category = struct.unpack_from(f"<{n}H", rows, 28)
+            kinds = rows[28 + 2 * n : 28 + 3 * n]
+            lengths = struct.unpack_from(f"<{n}q", rows, 28 + 3 * n)
+            masks = struct.unpack_from(f"<{n}I", rows, 28 + 11 * n)
+            edges = [28 + 15 * n + sum(sizes[:at]) for at in range(6)]
+            assert edges[5] == len(rows)
+            parts = [rows[a:b] for a, b in pairwise(edges)]
+            refs, bodies = parts.pop(1).decode().split("\0")[:-1], parts.pop(1)
+            texts = [part.decode().split("\0")[:-1] for part in parts]
+            assert len(texts[0]) == 2 * count
+            assert refs[-1] == last
+            assert not any(zlib.crc32(ref.encode()) & 127 == 127 for ref in refs[:-1])
+            for at in range(n):
+                pair = tuple(texts[0][2 * category[at] - 2 : 2 * category[at]]) if category[at] else None
+                mask = masks[at].to_bytes(4, "little")
+                width = sum(w + (a == "pdq") for number, (a, w) in NUMBERS.items() if masks[at] >> number & 1)
+                hashes, bodies = unpack(mask + bodies[:width]), bodies[width:]
+                metadata = texts[1][at] if texts[1] else ""
+                opinions = texts[2][at] if texts[2] else ""
+                found.append((name, refs[at], pair, media[kinds[at]], lengths[at], metadata, opinions, hashes))
+            assert not bodies
+    assert [row[:2] for row in found] == [("Agency", "b"), ("Ünit", "a"), ("Ünit", "b"), ("Ünit", "c")]
+    for name, ref, pair, kind, size, metadata, opinions, hashes in found:
+        made = next(entry for entry in ENTRIES if entry.ref == ref)
+        assert (pair, kind, None if size < 0 else size) == (made.category, made.media_type, made.size), name
+        assert (metadata, opinions) == (made.metadata, made.opinions)
+        assert {key: value for key, value in hashes.items() if key != "quality"} == made.hashes
     digest.update(b"retracted\0" + hashlib.sha256("Ünit\0z".encode()).digest())
+    digest.update(b"opinions\0" + hashlib.sha256("Ünit\0b\0md5\0Other\0-\0why".encode()).digest())
     assert query("SELECT value FROM meta WHERE key = 'snapshot'").fetchone() == (digest.hexdigest(),)
     connection.close()
 

@@ -309,6 +309,12 @@ class CompiledList:
         """uint32[rows]: bit ``number`` is set where the entry has a hash of the algorithm of that number."""
         return self._row_array("row.mask", np.uint32, self.rows)
 
+    def row_disputed(self) -> NDArray[np.uint32] | None:
+        """uint32[rows]: bit ``number`` is set where the hash of that algorithm is disputed; None where none is."""
+        if "row.disputed" not in self.sections:
+            return None
+        return self._row_array("row.disputed", np.uint32, self.rows)
+
     # ------------------------------------------------------------------ verification
 
     def check(self) -> int:

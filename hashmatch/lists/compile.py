@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,87 +12,59 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hashmatch.algorithms import ALGORITHMS, Kind
-from hashmatch.errors import ListDamagedError
+from hashmatch.errors import ListDamagedError, shorten
 from hashmatch.index.build import HashColumn, Rows, write_compiled
-from hashmatch.lists.entry import NO_QUALITY
-from hashmatch.lists.snapshot import SnapshotDigest
-from hashmatch.lists.verify import ENTRIES_OF_SOURCE, verify_rows
+from hashmatch.lists.block import HEADER
+from hashmatch.lists.blocks import StoredBlock
+from hashmatch.lists.entry import NO_QUALITY, Opinion, mask_width
+from hashmatch.lists.states import merged_opinions, opinion_bits
 
 if TYPE_CHECKING:
     from hashmatch.lists.store import HashList
 
-__all__ = ["compile_list"]
+__all__ = ["Columns", "Disputes", "compile_list"]
 
-_BATCH = 20_000
+#: Blocks that are taken apart at once: some ten thousand entries, so that NumPy's cost of a call is shared.
+_BATCH = 256
+
+Category = tuple[str, str]
 
 
 def compile_list(
     known: HashList,
-    connection: sqlite3.Connection,
     path: str | os.PathLike[str],
     progress: Callable[[int, int | None], None] | None = None,
 ) -> Path:
     """Write the compiled list of ``known``: rows ordered by (source, reference). See `HashList.compile`."""
-    numbers = dict(connection.execute("SELECT name, id FROM source"))
-    # A source without entries leaves no trace, so that the same content gives the same bytes.
-    counts = {
-        name: connection.execute("SELECT count(*) FROM entry WHERE source = ?", (number,)).fetchone()[0]
-        for name, number in numbers.items()
-    }
-    sources = sorted((name for name, count in counts.items() if count), key=str.encode)
-    total = sum(counts.values())
-    used = [row[0] for row in connection.execute("SELECT DISTINCT category FROM entry WHERE category IS NOT NULL")]
-    all_categories = known.categories()
-    if not set(used) <= set(all_categories):
-        raise ListDamagedError(f"{known.path}: an entry names a category that is gone; restore the list from a copy")
-    categories = sorted(all_categories[number] for number in used)
-    position = {number: categories.index(all_categories[number]) + 1 for number in used}
-
-    snapshot = SnapshotDigest(known.role)
-    columns = _Columns()
-    ref_text = bytearray()
-    ref_lengths, category, media, size = [], [], [], []
-    done = 0
-    for name in sources:
-        cursor = connection.execute(ENTRIES_OF_SOURCE, (numbers[name],))
-        while batch := cursor.fetchmany(_BATCH):
-            verify_rows(known.path, name, batch, all_categories)
-            refs, of_category, of_media, of_size, _, packed, contents = zip(*batch, strict=True)
-            snapshot.add(contents)
-            encoded = [ref.encode() for ref in refs]
-            ref_text += b"".join(encoded)
-            ref_lengths.append(np.fromiter(map(len, encoded), np.uint64, len(encoded)))
-            category.append(np.fromiter((position.get(c, 0) for c in of_category), np.uint32, len(batch)))
-            media.append(np.fromiter(of_media, np.uint8, len(batch)))
-            size.append(np.fromiter((-1 if s is None else s for s in of_size), np.int64, len(batch)))
+    numbers = known.source_numbers()
+    sources: list[str] = []
+    columns = Columns()
+    total = known.count()
+    for name, number in numbers.items():
+        disputes = Disputes(name, known.history.opinions(number))
+        before = columns.rows
+        for blocks in _batches(known.blocks.of_source(number)):
+            for block in blocks:
+                if hashlib.sha256(block.rows).digest() != block.digest:
+                    known.blocks.verified(block)  # says where
             try:
-                columns.add(packed, done)
-            except ValueError as error:
+                columns.add([block.rows for block in blocks], len(sources), disputes)
+            except (ValueError, KeyError, IndexError) as error:
                 raise ListDamagedError(
-                    f"{known.path}: the hashes of an entry of source {name!r} do not have the stated layout; "
-                    f"`hashmatch list check {known.path}` finds it"
+                    f"{known.path}: entries of source {shorten(name)} up to {shorten(blocks[-1].last)} do not have the "
+                    f"stated layout ({error!r}); `hashmatch list check {known.path}` finds it"
                 ) from error
-            done += len(batch)
             if progress is not None:
-                progress(done, total)
-    if snapshot.finish(connection) != known.snapshot:
+                progress(columns.rows, total)
+        # A source without entries leaves no trace, so that the same content gives the same bytes.
+        if columns.rows > before:
+            sources.append(name)
+    if known.content_snapshot() != known.snapshot:
         raise ListDamagedError(
             f"{known.path}: its entries are not those of its snapshot {known.snapshot}: "
             "restore the list from a copy or import its sources again"
         )
-    lengths = _joined(ref_lengths, np.uint64)
-    offsets = np.zeros(done + 1, np.uint64)
-    np.cumsum(lengths, out=offsets[1:])
-    rows = Rows(
-        ref_text=ref_text,
-        ref_offsets=offsets,
-        source=np.repeat(np.arange(len(sources), dtype=np.uint32), [counts[name] for name in sources]),
-        category=_joined(category, np.uint32),
-        media=_joined(media, np.uint8),
-        size=_joined(size, np.int64),
-        quality=columns.quality(done),
-        hashes=columns.finish(),
-    )
+    rows, categories = columns.finish()
     return write_compiled(
         path,
         rows,
@@ -103,63 +75,215 @@ def compile_list(
     )
 
 
-def _joined(parts: list[NDArray[Any]], dtype: Any) -> NDArray[Any]:
-    return np.concatenate(parts) if parts else np.zeros(0, dtype)
+def _batches(blocks: Iterator[StoredBlock]) -> Iterator[list[StoredBlock]]:
+    batch: list[StoredBlock] = []
+    size = 0
+    for block in blocks:
+        batch.append(block)
+        size += len(block.rows)
+        if len(batch) >= _BATCH or size > 32 << 20:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
-class _Columns:
-    """Packed hashes of many rows, taken apart into one array per algorithm.
+class Disputes:
+    """What the opinions on a source's entries do to its rows; see `states`."""
 
-    Rows with the same presence mask share a layout, so that each group is cut as one matrix and not row by row.
+    def __init__(self, source: str, given: Mapping[str, Sequence[Opinion]]) -> None:
+        """``given``: reference -> the opinions that were noted in the list."""
+        self._source = source
+        self._given = given
+
+    def bits(self, parts: Sequence[_Parts], n: int) -> tuple[NDArray[np.uint32], NDArray[np.uint32] | None]:
+        """(disputed, withdrawn) uint32[n]: a bit for each algorithm; None where nothing is withdrawn."""
+        disputed, withdrawn = np.zeros(n, np.uint32), np.zeros(n, np.uint32)
+        if self._given or any(part.opinions for part in parts):
+            at = 0
+            for part in parts:
+                if self._given or part.opinions:
+                    self._of_block(part, disputed[at : at + part.n], withdrawn[at : at + part.n])
+                at += part.n
+        return disputed, withdrawn if withdrawn.any() else None
+
+    def _of_block(self, part: _Parts, disputed: NDArray[np.uint32], withdrawn: NDArray[np.uint32]) -> None:
+        refs = part.refs.decode().split("\0")
+        sent = part.opinions.decode().split("\0") if part.opinions else [""] * (part.n + 1)
+        for row, (ref, text) in enumerate(zip(refs[:-1], sent[:-1], strict=True)):
+            given = self._given.get(ref, ())
+            if text or given:
+                disputed[row], withdrawn[row] = opinion_bits(self._source, merged_opinions(text, given))
+
+
+class Columns:
+    """The content of blocks, taken apart into arrays: what `Rows` holds.
+
+    A source's entries come in one go, sources in the order of their numbers here.
+
+    Attributes:
+        rows: how many rows there are so far.
     """
 
     def __init__(self) -> None:
+        self.rows = 0
+        self._text: list[bytes] = []
+        self._lengths: list[NDArray[np.uint64]] = []
+        self._source: list[NDArray[np.uint32]] = []
+        self._category: list[NDArray[np.uint32]] = []
+        self._media: list[NDArray[np.uint8]] = []
+        self._size: list[NDArray[np.int64]] = []
+        self._disputed: list[NDArray[np.uint32]] = []
         self._values: dict[str, list[NDArray[np.uint8]]] = {}
         self._rows: dict[str, list[NDArray[np.uint32]]] = {}
         self._quality: list[tuple[NDArray[np.uint32], NDArray[np.uint8]]] = []
+        #: Category -> 1 + its place in order of appearance.
+        self._categories: dict[Category, int] = {}
 
-    def add(self, packed: tuple[bytes, ...], first_row: int) -> None:
-        """Add the packed hashes of the rows from ``first_row`` on.
+    def add(self, blocks: Sequence[bytes], source: int, disputes: Disputes) -> None:
+        """Add the rows of verified blocks.
 
         Raises:
-            ValueError: a layout that does not fit its mask.
+            ValueError, KeyError, IndexError: a block that is none.
         """
-        masks = np.frombuffer(b"".join([p[:4] for p in packed]), "<u4")
-        if len(masks) != len(packed):
-            raise ValueError("packed hashes without a mask")
-        for mask in np.unique(masks):
-            members = np.flatnonzero(masks == mask)
-            width = 4 + sum(a.width + (a.name == "pdq") for a in ALGORITHMS.values() if int(mask) >> a.number & 1)
-            joined = np.frombuffer(b"".join([packed[i] for i in members]), np.uint8)
-            matrix = joined.reshape(len(members), width)
-            rows = (members + first_row).astype(np.uint32)
-            at = 4
-            for algorithm in ALGORITHMS.values():
-                if not int(mask) >> algorithm.number & 1:
-                    continue
-                if algorithm.kind is not Kind.OPAQUE:
-                    values = matrix[:, at : at + algorithm.width]
-                    self._values.setdefault(algorithm.name, []).append(np.ascontiguousarray(values))
-                    self._rows.setdefault(algorithm.name, []).append(rows)
-                at += algorithm.width
-                if algorithm.name == "pdq":
-                    self._quality.append((rows, matrix[:, at].copy()))
-                    at += 1
+        parts = list(map(_Parts, blocks))
+        n = sum(part.n for part in parts)
+        masks = np.frombuffer(b"".join([part.masks for part in parts]), "<u4")
+        disputed, withdrawn = disputes.bits(parts, n)
+        self._category.append(np.concatenate([self._numbers(part) for part in parts]))
+        self._media.append(np.frombuffer(b"".join([part.media for part in parts]), np.uint8))
+        self._size.append(np.frombuffer(b"".join([part.sizes for part in parts]), "<i8"))
+        self._source.append(np.full(n, source, np.uint32))
+        self._add_refs(b"".join([part.refs for part in parts]), n)
+        self._add_hashes(masks, b"".join([part.bodies for part in parts]), withdrawn)
+        self._disputed.append(disputed)
+        self.rows += n
 
-    def quality(self, count: int) -> NDArray[np.uint8]:
-        """uint8[count]: pdq quality of each row, 255 where there is none."""
-        result = np.full(count, NO_QUALITY, np.uint8)
+    def _numbers(self, part: _Parts) -> NDArray[np.uint32]:
+        known = self._categories
+        table = np.array([0, *(known.setdefault(pair, len(known) + 1) for pair in part.categories)], np.uint32)
+        numbers: NDArray[np.uint32] = table[np.frombuffer(part.numbers, "<u2")]
+        return numbers
+
+    def _add_refs(self, refs: bytes, n: int) -> None:
+        ends = np.flatnonzero(np.frombuffer(refs, np.uint8) == 0)
+        if len(ends) != n or ends[-1] != len(refs) - 1:
+            raise ValueError("references that are not as many as the rows")
+        self._lengths.append(np.diff(ends, prepend=-1).astype(np.uint64) - np.uint64(1))
+        self._text.append(refs.replace(b"\0", b""))
+
+    def _add_hashes(self, masks: NDArray[np.uint32], joined: bytes, withdrawn: NDArray[np.uint32] | None) -> None:
+        """Rows of one mask have one layout: each group is cut as one matrix, and not row by row."""
+        distinct, kind = np.unique(masks, return_inverse=True)
+        widths = np.array([mask_width(int(mask)) for mask in distinct], np.int64)[kind]
+        ends = np.cumsum(widths)
+        if ends[-1] != len(joined):
+            raise ValueError("hashes that are not as long as their masks say")
+        flat = np.frombuffer(joined, np.uint8)
+        for place, mask in enumerate(distinct.tolist()):
+            width = mask_width(mask)
+            if len(distinct) == 1:
+                members, matrix = np.arange(len(masks)), flat.reshape(-1, width)
+            else:
+                members = np.flatnonzero(kind == place)
+                starts = (ends - widths)[members]
+                matrix = flat[starts[:, None] + np.arange(width)]
+            self._cut_matrix(mask, matrix, members, None if withdrawn is None else withdrawn[members])
+
+    def _cut_matrix(
+        self, mask: int, matrix: NDArray[np.uint8], members: NDArray[np.int64], withdrawn: NDArray[np.uint32] | None
+    ) -> None:
+        rows = (members + self.rows).astype(np.uint32)
+        at = 0
+        for algorithm in ALGORITHMS.values():
+            if not mask >> algorithm.number & 1:
+                continue
+            kept: Any = slice(None)
+            if withdrawn is not None:
+                kept = withdrawn >> algorithm.number & 1 == 0
+            if algorithm.kind is not Kind.OPAQUE:
+                values = matrix[kept, at : at + algorithm.width]
+                self._values.setdefault(algorithm.name, []).append(np.ascontiguousarray(values))
+                self._rows.setdefault(algorithm.name, []).append(rows[kept])
+            at += algorithm.width
+            if algorithm.name == "pdq":
+                self._quality.append((rows[kept], matrix[kept, at].copy()))
+                at += 1
+
+    def finish(self) -> tuple[Rows, list[Category]]:
+        """Everything that was added, and the categories in order. The columns are used up."""
+        categories = sorted(self._categories)
+        places = {pair: place for place, pair in enumerate(categories, 1)}
+        renumbered = np.array([0, *(places[pair] for pair in self._categories)], np.uint32)
+        offsets = np.zeros(self.rows + 1, np.uint64)
+        np.cumsum(_joined(self._lengths, np.uint64), out=offsets[1:])
+        rows = Rows(
+            ref_text=b"".join(self._text),
+            ref_offsets=offsets,
+            source=_joined(self._source, np.uint32),
+            category=renumbered[_joined(self._category, np.uint32)],
+            media=_joined(self._media, np.uint8),
+            size=_joined(self._size, np.int64),
+            quality=self._qualities(),
+            hashes=self._hashes(),
+        )
+        self._text.clear()
+        return rows, categories
+
+    def _qualities(self) -> NDArray[np.uint8]:
+        """uint8[rows]: pdq quality of each row, 255 where there is none."""
+        result = np.full(self.rows, NO_QUALITY, np.uint8)
         for rows, values in self._quality:
             result[rows] = values
         return result
 
-    def finish(self) -> dict[str, HashColumn]:
+    def _hashes(self) -> dict[str, HashColumn]:
         """One column per algorithm, in registry order, rows ascending."""
         result = {}
         for name in ALGORITHMS:
             if name not in self._rows:
                 continue
             rows, values = np.concatenate(self._rows.pop(name)), np.concatenate(self._values.pop(name))
-            order = np.argsort(rows, kind="stable")
-            result[name] = HashColumn(values[order], rows[order])
+            if not len(rows):
+                continue  # all of them were withdrawn
+            if np.any(rows[1:] < rows[:-1]):
+                order = np.argsort(rows, kind="stable")
+                rows, values = rows[order], values[order]
+            result[name] = HashColumn(values, rows)
         return result
+
+
+def _joined(parts: list[NDArray[Any]], dtype: Any) -> NDArray[Any]:
+    joined = np.concatenate(parts) if parts else np.zeros(0, dtype)
+    parts.clear()
+    return joined
+
+
+class _Parts:
+    """The parts of one block, as bytes."""
+
+    __slots__ = ("bodies", "categories", "masks", "media", "n", "numbers", "opinions", "refs", "sizes")
+
+    def __init__(self, block: bytes) -> None:
+        if len(block) < HEADER.size:
+            raise ValueError("a block without a header")
+        n, count, names, refs, bodies, more, said = HEADER.unpack_from(block)
+        at = HEADER.size
+        if at + 15 * n + names + refs + bodies + more + said != len(block):
+            raise ValueError("a block that is not as long as its header says")
+        self.n = n
+        self.numbers = block[at : at + 2 * n]
+        self.media = block[at + 2 * n : at + 3 * n]
+        self.sizes = block[at + 3 * n : at + 11 * n]
+        self.masks = block[at + 11 * n : at + 15 * n]
+        at += 15 * n
+        texts = block[at : at + names].decode().split("\0")
+        if len(texts) != 2 * count + 1:
+            raise ValueError("categories that are not as many as the header says")
+        self.categories: list[Category] = list(zip(texts[: 2 * count : 2], texts[1 : 2 * count : 2], strict=True))
+        at += names
+        self.refs = block[at : at + refs]
+        at += refs
+        self.bodies = block[at : at + bodies]
+        at += bodies + more
+        self.opinions = block[at:]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -25,7 +25,7 @@ __all__ = [
     "Retraction",
     "canonical_json",
     "content_digest",
-    "content_head",
+    "mask_width",
     "opinions_of",
     "opinions_text",
     "pack_hashes",
@@ -86,6 +86,18 @@ def _layout(mask: int) -> tuple[tuple[tuple[str, int, int], ...], int, int]:
                 quality = at
                 at += 1
     return tuple(places), quality, at
+
+
+@lru_cache(maxsize=4096)
+def mask_width(mask: int) -> int:
+    """Bytes of packed hashes behind their presence mask.
+
+    Raises:
+        KeyError: a bit that stands for no algorithm.
+    """
+    if mask >> len(ALGORITHMS):
+        raise KeyError(mask)
+    return _layout(mask)[2] - _MASK.size
 
 
 def unpack_hashes(packed: bytes) -> tuple[dict[str, bytes], dict[str, int]]:
@@ -257,32 +269,23 @@ class Entry(NamedTuple):
 
         It is made of all that the entry says: records that differ in anything are different entries.
         """
-        digest = content_digest("", "", self.category, self.media_type, self.size, self.metadata, self.packed)
-        return f"auto-{digest.hex()[:24]}"
+        return f"auto-{content_digest('', self._replace(ref='')).hex()[:24]}"
 
 
-def content_digest(
-    source: str,
-    ref: str,
-    category: tuple[str, str] | None,
-    media_type: str,
-    size: int | None,
-    metadata: str,
-    packed: bytes,
-) -> bytes:
+def content_digest(source: str, entry: Sequence[Any]) -> bytes:
     """SHA-256 of everything that an entry says, 32 bytes; FORMATS.md defines it.
 
-    No part holds a NUL but the hashes, which come last and state their own layout: two entries cannot share an
-    encoding.
+    No part holds a NUL but the hashes, which state their own layout: two entries cannot share an encoding.
+
+    Args:
+        source: name of its source.
+        entry: an `Entry`, or a row of a block: the first five are the same, and so are the packed hashes.
     """
-    head = content_head(category, media_type, size)
-    return hashlib.sha256(f"{source}\0{ref}{head}{metadata}\0".encode() + packed).digest()
-
-
-def content_head(category: tuple[str, str] | None, media_type: str, size: int | None) -> str:
-    """What stands between reference and metadata in the text that `content_digest` hashes."""
+    ref, category, media_type, size, metadata, packed = entry[:6]
+    opinions = entry.opinions if isinstance(entry, Entry) else entry[6]
     scheme, code = category or ("", "")
-    return f"\0{scheme}\0{code}\0{media_type}\0{'' if size is None else size}\0"
+    head = f"{source}\0{ref}\0{scheme}\0{code}\0{media_type}\0{'' if size is None else size}\0{metadata}\0"
+    return hashlib.sha256(head.encode() + packed + opinions.encode()).digest()
 
 
 def canonical_json(value: object) -> str:

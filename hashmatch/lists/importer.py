@@ -1,49 +1,47 @@
-"""One import: entries in, rows of the list out, counts kept. The transaction around it is the store's."""
+"""One import: entries in, blocks of the list out, counts kept. The transaction around it is the store's.
+
+Entries come in any order and by the ten million; blocks are in the order of references. So what comes is gathered,
+sorted and, as long as it goes on behind what the list holds, added there. What does not is written into the list's file
+as sorted runs (never into temporary files, which hold no hash) and merged at the end, range of keys by range of keys.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import gc
 import hashlib
-import json
 import sqlite3
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
-from typing import Any
+from itertools import groupby, islice
+from operator import itemgetter
 
-from hashmatch.errors import RecordError, shorten
-from hashmatch.lists import schema
-from hashmatch.lists.entry import MEDIA_TYPES, Entry, content_head
-from hashmatch.lists.names import encodable
+from hashmatch.errors import RecordError, UsageError, shorten
+from hashmatch.lists.block import Row, decode, encode, pack_tags, unpack_tags
+from hashmatch.lists.blocks import Blocks
+from hashmatch.lists.entry import Entry, Retraction, opinions_of
+from hashmatch.lists.history import History
+from hashmatch.lists.names import encodable, source_name
 
 __all__ = ["ImportSummary", "Importer", "checked"]
 
-_BATCH = 1000
-#: Values that are bound for a row.
-_WIDTH = 7
-#: Heads of entries that are kept.
-_HEADS = 10_000
-#: Rows of one INSERT. Locks are taken once a statement: fifty rows make inserting a quarter faster than one. Their 350
-#: parameters stay below the 999 that every SQLite allows.
-_ROWS_AT_ONCE = 50
-# An entry that is there already is replaced if is_news() says so; see _Importer. It is given all that it decides by.
-# Python's sqlite3 looks for an adapter, and raises and swallows errors, for every value whose type is not exactly int,
-# float, str or bytearray: None and bytes among them. So hashes are bound as bytearrays, and NULLs are made here. Source
-# and import are the same whole numbers in every row: written into the statement, they need not be bound at all.
-_ROW = "(?, nullif(?, 0), ?, nullif(?, -1), nullif(?, ''), ?, ?, {source:d}, {number:d})"
-_INSERT = """
-INSERT INTO entry (ref, category, media_type, size, metadata, hashes, content, source, import)
-VALUES {rows}
-ON CONFLICT (source, ref) DO UPDATE SET
-    category = excluded.category, media_type = excluded.media_type, size = excluded.size,
-    metadata = excluded.metadata, hashes = excluded.hashes, content = excluded.content, import = excluded.import
-WHERE is_news(
-    entry.id, entry.content IS excluded.content, entry.import = excluded.import, excluded.ref, excluded.content
-)
-"""
+#: Items that are taken at once.
+_CHUNK = 1000
+#: Rows, and bytes of hashes and metadata, that are gathered before they are sorted.
+_GATHERED_ROWS = 1 << 16
+_GATHERED_BYTES = 32 << 20
+#: Rows of a block of a run: of every run at least one such block is in memory while they are merged.
+_RUN_ROWS = 128
+#: Such blocks that are merged in one step.
+_STEP = 160
 #: Skipped records whose message a summary keeps.
 _KEPT_MESSAGES = 100
+
+_ref_of = itemgetter(0)
+_content_of = itemgetter(slice(0, 7))
+
+Item = Entry | Retraction | RecordError
 
 
 @dataclass
@@ -53,13 +51,15 @@ class ImportSummary:
     Attributes:
         source, format, name: whose list, in which format, read from which path as given.
         bytes, sha256: size and lower-case hex SHA-256 of the input.
-        records: records read, malformed ones included.
+        records: records read, malformed ones and withdrawals included.
         added, replaced, unchanged: by comparison with what the list held.
+        withdrawn: withdrawals that the input states and that the list did not know yet.
         retracted: left out because their source has withdrawn them.
         hashless: left out because they hold no hash (after digests of the empty file were dropped).
         empty_digests: digests of the empty file that were dropped.
         invalid: malformed records that were skipped.
         problems: messages of the first 100 skipped records.
+        notes: what the reader has to say of the file as a whole.
         snapshot: hex snapshot id of the list after the import.
     """
 
@@ -72,29 +72,36 @@ class ImportSummary:
     added: int = 0
     replaced: int = 0
     unchanged: int = 0
+    withdrawn: int = 0
     retracted: int = 0
     hashless: int = 0
     empty_digests: int = 0
     invalid: int = 0
     problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     snapshot: str = ""
 
     def counts(self) -> dict[str, int]:
         """The counts alone, by name."""
-        keys = ("records", "added", "replaced", "unchanged", "retracted", "hashless", "empty_digests", "invalid")
-        return {key: getattr(self, key) for key in keys}
+        keys = ("records", "added", "replaced", "unchanged", "withdrawn", "retracted", "hashless", "empty_digests")
+        return {key: getattr(self, key) for key in (*keys, "invalid")}
 
 
-def checked(entries: Iterable[Entry | RecordError]) -> Iterator[Entry | RecordError]:
+def checked(entries: Iterable[Item]) -> Iterator[Item]:
     """Entries that a program made, each with what a reader would have refused as an error in its place."""
     for number, entry in enumerate(entries, 1):
         if isinstance(entry, Entry):
-            texts = (entry.ref, entry.metadata, *(entry.category or ()))
+            texts = (entry.ref, entry.metadata, entry.opinions, entry.origin, *(entry.category or ()))
             if not all(isinstance(t, str) and "\0" not in t and encodable(t) for t in texts):
                 yield RecordError("found text with NUL or half a character; expected plain text", record=number)
                 continue
             if entry.size is not None and not 0 <= entry.size < 1 << 63:
                 yield RecordError(f"found the size {shorten(entry.size)}; expected 0 to 2**63 - 1", record=number)
+                continue
+            try:
+                opinions_of(entry.opinions)
+            except ValueError:
+                yield RecordError("found opinions that opinions_text did not make", record=number)
                 continue
         yield entry
 
@@ -111,131 +118,139 @@ def _without_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
-class Importer:
-    """One import inside a transaction: entries in, rows out, counts kept."""
+@dataclass
+class _Source:
+    """One source that an import brings entries of.
 
-    def __init__(self, connection: sqlite3.Connection, summary: ImportSummary, *, skip_invalid: bool) -> None:
+    Attributes:
+        number, name: in the list.
+        withdrawn: references that it has withdrawn before this import.
+        last: the last reference that the list holds of it; what comes behind it is added there.
+        rows: gathered, not sorted yet, tagged with their ordinals.
+        retractions: reference -> reason, of those that this import states.
+        runs: whether sorted runs wait for the end.
+    """
+
+    number: int
+    name: str
+    withdrawn: set[str]
+    last: str | None
+    rows: list[Row] = field(default_factory=list)
+    retractions: dict[str, str] = field(default_factory=dict)
+    runs: bool = False
+
+
+class Importer:
+    """One import inside a transaction."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        blocks: Blocks,
+        history: History,
+        summary: ImportSummary,
+        *,
+        skip_invalid: bool,
+    ) -> None:
         self._connection = connection
+        self._blocks = blocks
+        self._history = history
         self._summary = summary
         self._skip_invalid = skip_invalid
-        query = connection.execute
-        query("INSERT INTO source (name) VALUES (?) ON CONFLICT DO NOTHING", (summary.source,))
-        (self._source,) = query("SELECT id FROM source WHERE name = ?", (summary.source,)).fetchone()
-        (self._import,) = query("SELECT coalesce(max(id), 0) + 1 FROM import").fetchone()
-        self._withdrawn = {ref for (ref,) in query("SELECT ref FROM retraction WHERE source = ?", (self._source,))}
-        self._heads: dict[tuple[Any, ...], tuple[str, int, int, int]] = {}
-        row = _ROW.format(source=self._source, number=self._import)
-        self._insert_one = _INSERT.format(rows=row)
-        self._insert_many = _INSERT.format(rows=", ".join([row] * _ROWS_AT_ONCE))
-        self._contradictions: list[tuple[str, bytes]] = []
-        (last,) = query("SELECT coalesce(max(id), 0) FROM entry").fetchone()
-        self._confirmed = bytearray((last >> 3) + 1)
-        self._categories = {(s, c): i for i, s, c in query("SELECT id, scheme, code FROM category")}
+        self._sources: dict[str, _Source] = {}
+        self._rows = self._bytes = 0
+        #: Number of this change.
+        self.number = history.next_number()
+        self._source("")
 
-    def run(self, items: Iterable[Entry | RecordError]) -> None:
-        """Insert all items and count what became of them."""
-        query, summary = self._connection.execute, self._summary
-        self._connection.create_function("is_news", 5, self._is_news)
-        (before,) = query("SELECT count(*) FROM entry").fetchone()
-        with _without_garbage_collection():
-            self._insert(items)
-        (after,) = query("SELECT count(*) FROM entry").fetchone()
-        summary.added = after - before
-        summary.replaced -= summary.added
-        kept = summary.records - summary.invalid - summary.retracted - summary.hashless
-        summary.unchanged = kept - summary.added - summary.replaced
-
-    def _insert(self, items: Iterable[Entry | RecordError]) -> None:
-        summary = self._summary
+    def run(self, items: Iterable[Item]) -> None:
+        """Import all items and count what became of them."""
         iterator = iter(items)
-        fatal: RecordError | None = None
-        while fatal is None:
-            batch: list[Entry | RecordError] = []
-            try:
-                batch.extend(islice(iterator, _BATCH))
-            except RecordError as error:
-                fatal = error  # what came before it in this batch is in the list, and is dealt with first
-            if not batch:
-                break
-            values, ordinals = self._values(batch)
-            changes = self._connection.total_changes
-            at, step = 0, _ROWS_AT_ONCE * _WIDTH
-            while at + step <= len(values):
-                self._connection.execute(self._insert_many, values[at : at + step])
-                at += step
-            rest = iter(values[at:])
-            self._connection.executemany(self._insert_one, zip(*[rest] * _WIDTH, strict=True))
-            summary.replaced += self._connection.total_changes - changes
-            for ref, content in self._contradictions:
-                ordinal = self._ordinal_of(ref, content, values, ordinals)
-                reason = f"reference {shorten(ref)} stands in an earlier record of this input with other content"
-                expected = "expected one record for each reference"
-                self._invalid(RecordError(f"{reason}; {expected}", path=summary.name, record=ordinal))
-            self._contradictions.clear()
-        if fatal is not None:
-            raise fatal
+        with _without_garbage_collection():
+            while chunk := _next_chunk(iterator):
+                self._take(chunk)
+                self._summary.records += len(chunk)
+                if self._rows >= _GATHERED_ROWS or self._bytes >= _GATHERED_BYTES:
+                    self._flush(last=False)
+            self._flush(last=True)
+            for source in self._sources.values():
+                if source.runs:
+                    self._merge(source)
+                if source.retractions:
+                    withdrawn, unseen = self._history.withdraw(
+                        source.number, source.name, source.retractions, self.number
+                    )
+                    self._summary.withdrawn += len(withdrawn) + len(unseen)
 
-    @staticmethod
-    def _ordinal_of(ref: str, content: bytes, values: list[Any], ordinals: list[int]) -> int:
-        keys = zip(values[::_WIDTH], values[_WIDTH - 1 :: _WIDTH], strict=True)
-        return next(ordinal for ordinal, key in zip(ordinals, keys, strict=True) if key == (ref, content))
+    # ------------------------------------------------------------------ items to rows
 
-    def _is_news(self, number: int, same: int, of_this_import: int, ref: str, content: bytes) -> int:
-        """Whether a record replaces the entry of its key. SQLite calls it for every record whose key is there.
-
-        One reference with two contents in one input cannot both be true: the first stands, the second is noted. The
-        first may have been equal to what the list held; such entries keep the number of an older import, so they are
-        remembered here, a bit each.
-        """
-        byte, bit = number >> 3, 1 << (number & 7)
-        if same:
-            if byte < len(self._confirmed):
-                self._confirmed[byte] |= bit
-            return 0
-        if of_this_import or (byte < len(self._confirmed) and self._confirmed[byte] & bit):
-            self._contradictions.append((ref, content))
-            return 0
-        return 1
-
-    def _values(self, batch: Sequence[Entry | RecordError]) -> tuple[list[Any], list[int]]:
-        """(values of the rows, `_WIDTH` each, row after row; ordinal of the record that each row comes from)."""
-        values: list[Any] = []
-        ordinals: list[int] = []
-        summary, heads, withdrawn, sha256 = self._summary, self._heads, self._withdrawn, hashlib.sha256
-        owner = summary.source + "\0"
-        for ordinal, item in enumerate(batch, summary.records + 1):
-            if isinstance(item, RecordError):
-                self._invalid(item)
-                continue
-            ref, metadata, packed, dropped = item[0], item[4], item[5], item[6]
-            if dropped:
-                summary.empty_digests += dropped
-            if len(packed) <= 4:
-                summary.hashless += 1
-                continue
-            if not ref:
-                ref = item.derived_ref()
-            if withdrawn and ref in withdrawn:
-                summary.retracted += 1
-                continue
-            head, category, media, size = heads.get(item[1:4]) or self._head(item)
-            # This is content_digest, with the piece that most entries share made once.
-            content = sha256(f"{owner}{ref}{head}{metadata}\0".encode() + packed).digest()
-            values += (ref, category, media, size, metadata, bytearray(packed), bytearray(content))
-            ordinals.append(ordinal)
-        summary.records += len(batch)
-        return values, ordinals
-
-    def _head(self, entry: Entry) -> tuple[str, int, int, int]:
-        """(content_head, number of the category, of the media type, size) of an entry, kept for the next like it."""
-        pair, media_type, size = entry.category, entry.media_type, entry.size
-        category = 0 if pair is None else self._categories.get(pair) or self._category(pair)
-        media = MEDIA_TYPES[media_type] if media_type else 0
-        made = content_head(pair, media_type, size), category, media, -1 if size is None else size
-        if len(self._heads) >= _HEADS:
-            self._heads.clear()  # sizes differ from file to file
-        self._heads[pair, media_type, size] = made
+    def _source(self, origin: str) -> _Source:
+        known = self._sources.get(origin)
+        if known is not None:
+            return known
+        try:
+            name = source_name(" ".join(filter(None, (self._summary.source, origin))))
+        except UsageError as error:
+            raise RecordError(f"found an entry of {error}", path=self._summary.name) from error
+        self._connection.execute("INSERT INTO source (name) VALUES (?) ON CONFLICT DO NOTHING", (name,))
+        (number,) = self._connection.execute("SELECT id FROM source WHERE name = ?", (name,)).fetchone()
+        made = _Source(number, name, self._history.withdrawn(number), self._blocks.last(number))
+        self._sources[origin] = made
         return made
+
+    def _take(self, chunk: Sequence[Item]) -> None:
+        """Gather the rows of a chunk."""
+        first = self._summary.records + 1
+        entries: Sequence[Entry]
+        if set(map(type, chunk)) == {Entry}:
+            entries, ordinals = chunk, range(first, first + len(chunk))  # type: ignore[assignment]
+        else:
+            entries, ordinals = self._entries_of(chunk, first)  # type: ignore[assignment]
+            if not entries:
+                return
+        _, categories, media, sizes, metadata, packed, dropped, opinions, origins = zip(*entries, strict=True)
+        if any(dropped):
+            self._summary.empty_digests += sum(dropped)
+        if min(map(len, packed)) <= 4:
+            kept = [at for at, value in enumerate(packed) if len(value) > 4]
+            self._summary.hashless += len(entries) - len(kept)
+            if not kept:
+                return
+            entries, ordinals = [entries[at] for at in kept], [ordinals[at] for at in kept]  # type: ignore[assignment]
+            _, categories, media, sizes, metadata, packed, _, opinions, origins = zip(*entries, strict=True)
+        refs = map(_ref_of, entries)
+        rows = list(zip(_derived(entries), categories, media, sizes, metadata, packed, opinions, ordinals, strict=True))
+        del refs
+        self._rows += len(rows)
+        self._bytes += sum(map(len, packed)) + sum(map(len, metadata))
+        if not any(origins):
+            self._gather(self._source(""), rows)
+        else:
+            for origin in dict.fromkeys(origins):
+                of_origin = [row for row, other in zip(rows, origins, strict=True) if other == origin]
+                self._gather(self._source(origin), of_origin)
+
+    def _gather(self, source: _Source, rows: list[Row]) -> None:
+        if source.withdrawn:
+            before = len(rows)
+            rows = [row for row in rows if row[0] not in source.withdrawn]
+            self._summary.retracted += before - len(rows)
+        source.rows += rows
+
+    def _entries_of(self, chunk: Sequence[Item], first: int) -> tuple[list[Entry], list[int]]:
+        """The entries of a chunk and their ordinals; everything else is dealt with."""
+        entries, ordinals = [], []
+        for ordinal, item in enumerate(chunk, first):
+            if isinstance(item, Entry):
+                entries.append(item)
+                ordinals.append(ordinal)
+            elif isinstance(item, Retraction):
+                self._source(item.origin).retractions[item.ref] = item.reason
+            elif isinstance(item, _Fatal):
+                raise item.error
+            else:
+                self._invalid(item)
+        return entries, ordinals
 
     def _invalid(self, error: RecordError) -> None:
         if not self._skip_invalid:
@@ -244,24 +259,139 @@ class Importer:
         if len(self._summary.problems) < _KEPT_MESSAGES:
             self._summary.problems.append(str(error))
 
-    def _category(self, pair: tuple[str, str]) -> int:
-        cursor = self._connection.execute("INSERT INTO category (scheme, code) VALUES (?, ?)", pair)
-        self._categories[pair] = number = int(cursor.lastrowid or 0)
-        return number
+    # ------------------------------------------------------------------ rows to blocks
 
-    def record_history(self) -> None:
-        summary = self._summary
-        self._connection.execute(
-            "INSERT INTO import VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    def _flush(self, *, last: bool) -> None:
+        """Sort what was gathered, and add it to the list or keep it as a run."""
+        for source in self._sources.values():
+            if not source.rows:
+                continue
+            source.rows.sort(key=_ref_of)
+            rows, source.rows = self._unique(source.rows), []
+            if not source.runs and (source.last is None or rows[0][0] > source.last):
+                self._append(source, rows)
+            elif last and not source.runs:
+                self._apply(source, rows)
+            else:
+                self._keep(source, rows)
+        self._rows = self._bytes = 0
+
+    def _append(self, source: _Source, rows: list[Row]) -> None:
+        self._blocks.append(source.number, _tagged(rows, self.number))
+        source.last = rows[-1][0]
+        self._summary.added += len(rows)
+
+    def _apply(self, source: _Source, rows: Sequence[Row]) -> None:
+        summary, number, supersede = self._summary, self.number, self._history.supersede
+
+        def judge(old: Row | None, new: Row | None) -> Row | None:
+            if new is None:
+                return old
+            if old is None:
+                summary.added += 1
+            elif old[:7] == new[:7]:
+                summary.unchanged += 1
+                return old
+            elif old[7] == number:
+                self._contradiction(new)
+                return old
+            else:
+                summary.replaced += 1
+                supersede(source.number, source.name, old, number)
+            return (*new[:7], number)
+
+        self._blocks.apply(source.number, [(row[0], row) for row in rows], judge)
+
+    def _keep(self, source: _Source, rows: Sequence[Row]) -> None:
+        source.runs = True
+        self._connection.executemany(
+            "INSERT INTO pending (source, first, ordinals, rows) VALUES (?, ?, ?, ?)",
             (
-                self._import,
-                schema.utc_now(),
-                self._source,
-                summary.format,
-                summary.name,
-                summary.bytes,
-                bytes.fromhex(summary.sha256),
-                json.dumps(summary.counts()),
-                bytes.fromhex(summary.snapshot),
+                (source.number, piece[0][0], pack_tags([row[7] for row in piece]), encode(piece))
+                for piece in (rows[at : at + _RUN_ROWS] for at in range(0, len(rows), _RUN_ROWS))
             ),
         )
+
+    def _merge(self, source: _Source) -> None:
+        """Merge the runs of a source with what the list holds: range of keys by range of keys, in bounded memory."""
+        query = self._connection.execute
+        found = query("SELECT id, first FROM pending WHERE source = ? ORDER BY first", (source.number,)).fetchall()
+        pool: list[Row] = []
+        for at in range(0, len(found), _STEP):
+            for number, _ in found[at : at + _STEP]:
+                ordinals, rows = query("SELECT ordinals, rows FROM pending WHERE id = ?", (number,)).fetchone()
+                pool += decode(rows, unpack_tags(ordinals))
+                # Its pages are free for the blocks that are being written.
+                query("DELETE FROM pending WHERE id = ?", (number,))
+            pool.sort(key=_ref_of)
+            # What comes in later steps begins at the first reference of the next block.
+            more = at + _STEP < len(found)
+            cut = bisect_left(pool, found[at + _STEP][1], key=_ref_of) if more else len(pool)
+            ready, pool = pool[:cut], pool[cut:]
+            if ready:
+                ready = self._unique(ready)
+                if source.last is None or ready[0][0] > source.last:
+                    self._append(source, ready)
+                else:
+                    self._apply(source, ready)
+
+    def _unique(self, rows: list[Row]) -> list[Row]:
+        """Rows ascending by reference without repetitions: of several with one reference the first that was read.
+
+        One reference with two contents in one input cannot both be true: the first stands, the others are malformed.
+        """
+        if len(set(map(_ref_of, rows))) == len(rows):
+            return rows
+        kept = []
+        for _, group in groupby(rows, _ref_of):
+            first, *others = sorted(group, key=itemgetter(7))
+            kept.append(first)
+            for other in others:
+                if _content_of(other) == _content_of(first):
+                    self._summary.unchanged += 1
+                else:
+                    self._contradiction(other)
+        return kept
+
+    def _contradiction(self, row: Row) -> None:
+        reason = f"reference {shorten(row[0])} stands in an earlier record of this input with other content"
+        expected = "expected one record for each reference"
+        self._invalid(RecordError(f"{reason}; {expected}", path=self._summary.name, record=row[7]))
+
+
+def _next_chunk(iterator: Iterator[Item]) -> list[Item]:
+    """The next items; an error that ends the input is the last of them, and what came before it is dealt with first."""
+    chunk: list[Item] = []
+    try:
+        chunk.extend(islice(iterator, _CHUNK))
+    except RecordError as error:
+        chunk.append(_Fatal(error))
+    return chunk
+
+
+class _Fatal(RecordError):
+    """An error after which the rest of the input is not usable: it is raised even where malformed records are skipped."""
+
+    def __init__(self, error: RecordError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def _tagged(rows: Sequence[Row], number: int) -> list[Row]:
+    return [(*row[:7], number) for row in rows]
+
+
+def _derived(entries: Sequence[Entry]) -> Iterable[str]:
+    """The references of entries; those that the format did not give are derived from the content."""
+    refs = list(map(_ref_of, entries))
+    if all(refs):
+        return refs
+    sha256 = hashlib.sha256
+    for at, entry in enumerate(entries):
+        if not refs[at]:
+            # This is Entry.derived_ref, without its calls: lists of known files have no reference at all.
+            _, category, media, size, metadata, packed, _, opinions, _ = entry
+            scheme, code = category or ("", "")
+            head = f"\0\0{scheme}\0{code}\0{media}\0{'' if size is None else size}\0{metadata}\0"
+            refs[at] = "auto-" + sha256(head.encode() + packed + opinions.encode()).hexdigest()[:24]
+    return refs

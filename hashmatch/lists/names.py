@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 import unicodedata
 from collections.abc import Iterable, Iterator
 
 from hashmatch.errors import UsageError, shorten
 
-__all__ = ["encodable", "references", "source_name"]
+__all__ = ["encodable", "operator_name", "references", "source_name"]
 
 
-def source_name(text: str) -> str:
-    """The name of a source as it is kept, in Unicode's composed form.
+def source_name(text: str, what: str = "source") -> str:
+    """The name of a source (or another organisation) as it is kept, in Unicode's composed form.
 
     Raises:
         UsageError: empty, with white space around it, or with characters that do not show. Two names that look alike
             would be two sources, and a retraction from one would not reach the other.
     """
     if not text or text != text.strip() or not text.isprintable():
-        raise UsageError(f"source {shorten(text)}; expected a name, without blanks around it or control characters")
+        raise UsageError(f"{what} {shorten(text)}; expected a name, without blanks around it or control characters")
     return unicodedata.normalize("NFC", text)
 
 
@@ -39,3 +41,12 @@ def references(refs: Iterable[str]) -> Iterator[str]:
 def encodable(text: str) -> bool:
     # A lone surrogate stands for a byte that is not UTF-8; SQLite keeps text in UTF-8.
     return not any("\ud800" <= c <= "\udfff" for c in text)
+
+
+def operator_name() -> str:
+    """Who is at work: the variable ``HASHMATCH_OPERATOR``, or the user's name; "unknown" where there is none."""
+    try:
+        name = os.environ.get("HASHMATCH_OPERATOR") or getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        name = ""
+    return name.encode("utf-8", "backslashreplace").decode().replace("\0", "") or "unknown"

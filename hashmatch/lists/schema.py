@@ -24,12 +24,12 @@ from hashmatch.errors import (
     shorten,
 )
 from hashmatch.files import create_private, storage_error, temporary_beside
-from hashmatch.lists.snapshot import SnapshotDigest
+from hashmatch.lists.snapshot import snapshot_id
 
 __all__ = ["ROLES", "connect", "create", "is_sqlite", "sqlite_errors", "utc_now"]
 
 APPLICATION_ID = 0x484D4C31  # "HML1"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 #: What a list is for. Material is matched; known-good files suppress, and a mix-up of the two would hide matches.
 ROLES = ("known", "known-good")
@@ -42,11 +42,12 @@ PATIENT_SECONDS = 60.0
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
 CREATE TABLE source (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);
-CREATE TABLE category (id INTEGER PRIMARY KEY, scheme TEXT NOT NULL, code TEXT NOT NULL, UNIQUE (scheme, code));
-CREATE TABLE import (
+CREATE TABLE change (
     id INTEGER PRIMARY KEY,
     at TEXT NOT NULL,
-    source INTEGER NOT NULL REFERENCES source (id),
+    operation TEXT NOT NULL,
+    operator TEXT NOT NULL,
+    source TEXT NOT NULL,
     format TEXT NOT NULL,
     name TEXT NOT NULL,
     bytes INTEGER NOT NULL,
@@ -54,26 +55,49 @@ CREATE TABLE import (
     counts TEXT NOT NULL,
     snapshot BLOB NOT NULL
 );
-CREATE TABLE entry (
+CREATE TABLE block (
     id INTEGER PRIMARY KEY,
     source INTEGER NOT NULL REFERENCES source (id),
-    ref TEXT NOT NULL,
-    category INTEGER REFERENCES category (id),
-    media_type INTEGER NOT NULL,
-    size INTEGER,
-    metadata TEXT,
-    hashes BLOB NOT NULL,
-    content BLOB NOT NULL,
-    import INTEGER NOT NULL REFERENCES import (id)
+    last TEXT NOT NULL,
+    part INTEGER NOT NULL,
+    entries INTEGER NOT NULL,
+    newest INTEGER NOT NULL,
+    digest BLOB NOT NULL,
+    changes BLOB NOT NULL,
+    rows BLOB NOT NULL
 );
-CREATE UNIQUE INDEX entry_key ON entry (source, ref);
+CREATE UNIQUE INDEX block_last ON block (source, last);
+CREATE TABLE pending (id INTEGER PRIMARY KEY, source INTEGER NOT NULL, first TEXT NOT NULL, ordinals BLOB, rows BLOB);
+CREATE INDEX pending_first ON pending (source, first);
+CREATE TABLE former (
+    source INTEGER NOT NULL REFERENCES source (id),
+    ref TEXT NOT NULL,
+    since INTEGER NOT NULL,
+    ended INTEGER NOT NULL REFERENCES change (id),
+    content BLOB NOT NULL,
+    row BLOB,
+    PRIMARY KEY (source, ref, ended)
+) WITHOUT ROWID;
+CREATE INDEX former_ended ON former (ended);
 CREATE TABLE retraction (
     source INTEGER NOT NULL REFERENCES source (id),
     ref TEXT NOT NULL,
-    at TEXT NOT NULL,
+    change INTEGER NOT NULL REFERENCES change (id),
+    undone INTEGER REFERENCES change (id),
     reason TEXT NOT NULL,
     content BLOB,
-    PRIMARY KEY (source, ref)
+    PRIMARY KEY (source, ref, change)
+) WITHOUT ROWID;
+CREATE TABLE opinion (
+    source INTEGER NOT NULL REFERENCES source (id),
+    ref TEXT NOT NULL,
+    algorithm TEXT NOT NULL,
+    organisation TEXT NOT NULL,
+    affirmative INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    change INTEGER NOT NULL REFERENCES change (id),
+    ended INTEGER REFERENCES change (id),
+    PRIMARY KEY (source, ref, algorithm, organisation, change)
 ) WITHOUT ROWID;
 """
 
@@ -130,14 +154,14 @@ def create(path: Path, role: str) -> None:
     try:
         create_private(temporary).close()
         with sqlite_errors(path), contextlib.closing(sqlite3.connect(temporary, isolation_level=None)) as connection:
-            # 16 KiB pages hold about 30 entries with PhotoDNA each; import is a third faster than with 4 KiB.
+            # A block of entries takes one to some such pages.
             connection.execute("PRAGMA page_size = 16384")
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             connection.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
             connection.executemany(
                 "INSERT INTO meta VALUES (?, ?)",
-                [("role", role), ("created", utc_now()), ("snapshot", SnapshotDigest(role).finish(connection))],
+                [("role", role), ("created", utc_now()), ("snapshot", snapshot_id(connection, role, None))],
             )
         # A link, unlike a rename, never replaces what another process created meanwhile.
         try:
@@ -252,7 +276,8 @@ def _check_identity(path: Path, connection: sqlite3.Connection) -> None:
         )
     if version != SCHEMA_VERSION:
         raise ListDamagedError(
-            f"{path}: is version {version} of the schema; this software reads version {SCHEMA_VERSION}"
+            f"{path}: is version {version} of the schema; this software reads version {SCHEMA_VERSION}: "
+            "create a new list and import its sources again"
         )
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     (page_size,) = connection.execute("PRAGMA page_size").fetchone()

@@ -4,31 +4,34 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable
 
-__all__ = ["SnapshotDigest"]
+from hashmatch.lists.blocks import Blocks
+
+__all__ = ["snapshot_id"]
 
 
-class SnapshotDigest:
-    """SHA-256 over the role, the entries' digests in (source, reference) order, and the retractions.
+def snapshot_id(connection: sqlite3.Connection, role: str, blocks: Blocks | None) -> str:
+    """SHA-256, in hexadecimal, over the role, the digests of all blocks, the retractions and the opinions given here.
 
-    The order is the content's own, so that lists which hold the same share an id whatever their history.
+    The order is the content's own, and so is where blocks end: lists that hold the same share an id whatever their
+    history. ``blocks`` is None for a list that was just made.
     """
-
-    def __init__(self, role: str) -> None:
-        """Begin with the list's role."""
-        self._digest = hashlib.sha256(b"hashmatch snapshot 1\0" + role.encode() + b"\0")
-
-    def add(self, contents: Iterable[bytes]) -> None:
-        """Add the digests of the next entries, 32 bytes each."""
-        self._digest.update(b"".join(contents))
-
-    def finish(self, connection: sqlite3.Connection) -> str:
-        """Add the list's retractions; return the id in hexadecimal."""
-        self._digest.update(b"retracted\0")
-        retractions = connection.execute(
-            "SELECT s.name, ref FROM retraction JOIN source s ON s.id = source ORDER BY s.name, ref"
-        )
-        for name, ref in retractions:
-            self._digest.update(hashlib.sha256(f"{name}\0{ref}".encode()).digest())
-        return self._digest.hexdigest()
+    digest = hashlib.sha256(b"hashmatch snapshot 2\0" + role.encode() + b"\0")
+    for name, number in connection.execute("SELECT name, id FROM source ORDER BY name").fetchall():
+        found = blocks.digests(number) if blocks is not None else []
+        if found:
+            digest.update(name.encode() + b"\0" + len(found).to_bytes(8, "little") + b"".join(found))
+    digest.update(b"retracted\0")
+    for name, ref in connection.execute(
+        "SELECT s.name, ref FROM retraction JOIN source s ON s.id = source WHERE undone IS NULL ORDER BY s.name, ref"
+    ):
+        digest.update(hashlib.sha256(f"{name}\0{ref}".encode()).digest())
+    digest.update(b"opinions\0")
+    for name, ref, algorithm, organisation, affirmative, reason in connection.execute(
+        "SELECT s.name, ref, algorithm, organisation, affirmative, reason"
+        " FROM opinion JOIN source s ON s.id = source WHERE ended IS NULL ORDER BY s.name, ref, algorithm, organisation"
+    ):
+        sign = "+" if affirmative else "-"
+        text = f"{name}\0{ref}\0{algorithm}\0{organisation}\0{sign}\0{reason}"
+        digest.update(hashlib.sha256(text.encode()).digest())
+    return digest.hexdigest()

@@ -4,43 +4,38 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import sqlite3
 import unicodedata
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
-from operator import itemgetter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from hashmatch.algorithms import ALGORITHMS
+from hashmatch.algorithms import get
 from hashmatch.errors import (
     FileExistsAlreadyError,
-    HashMatchError,
     ListDamagedError,
     RecordError,
     RoleError,
     UsageError,
-    printable,
     shorten,
 )
 from hashmatch.files import path_as_text
 from hashmatch.lists import schema
-from hashmatch.lists.entry import MEDIA_NAMES, Entry, unpack_hashes
-from hashmatch.lists.formats import open_entries
+from hashmatch.lists.blocks import Blocks
+from hashmatch.lists.entry import Entry, Opinion, Retraction
+from hashmatch.lists.formats import Format, open_entries
 from hashmatch.lists.formats.source import Limits
+from hashmatch.lists.history import Change, History
 from hashmatch.lists.importer import Importer, ImportSummary, checked
-from hashmatch.lists.names import references, source_name
-from hashmatch.lists.snapshot import SnapshotDigest
-from hashmatch.lists.verify import ENTRIES_OF_SOURCE, verify_rows
+from hashmatch.lists.names import encodable, operator_name, references, source_name
+from hashmatch.lists.snapshot import snapshot_id
+from hashmatch.lists.statistics import count_entries
 
-__all__ = ["HashList", "ImportSummary", "ListInfo", "StoredEntry"]
+__all__ = ["ChangeInProgress", "HashList", "ImportSummary", "ListInfo", "StoredEntry"]
 
 Progress = Callable[[int, int | None], None]
-
-_BATCH = 1000
 
 
 @dataclass
@@ -68,6 +63,26 @@ class StoredEntry:
     entry: Entry
 
 
+@dataclass
+class ChangeInProgress:
+    """What is to be said of a change when it commits: see `history.Change`. ``snapshot`` is there afterwards."""
+
+    number: int
+    operation: str
+    source: str = ""
+    format: str = ""
+    name: str = ""
+    size: int = 0
+    sha256: bytes = b""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    snapshot: str = ""
+
+    def of(self, summary: ImportSummary) -> None:
+        """Take over what an import says of itself."""
+        self.source, self.format, self.name = summary.source, summary.format, summary.name
+        self.size, self.sha256, self.counts = summary.bytes, bytes.fromhex(summary.sha256), summary.counts()
+
+
 class HashList:
     """A list of hashes from one or more sources. Use `open`, and as a context manager.
 
@@ -80,6 +95,8 @@ class HashList:
         self.path = path
         self.read_only = read_only
         self._connection = connection
+        self.blocks = Blocks(connection, path)
+        self.history = History(connection, self.blocks)
 
     @classmethod
     def open(
@@ -140,14 +157,14 @@ class HashList:
 
     def info(self) -> ListInfo:
         """Figures about the list and the history of its imports, oldest first. Reads every entry."""
-        with schema.sqlite_errors(self.path), self._reading():
+        with schema.sqlite_errors(self.path), self.reading():
             try:
-                statistics, imports = self._statistics(), self._imports()
+                statistics, imports = count_entries(self), self._imports()
             except (KeyError, TypeError, ValueError, AttributeError) as error:
                 raise ListDamagedError(
                     f"{self.path}: holds what no import writes ({error!r}); `hashmatch list check` says more"
                 ) from error
-            (retractions,) = self._connection.execute("SELECT count(*) FROM retraction").fetchone()
+            retractions = sum(len(self.history.withdrawn(number)) for number in self.source_numbers().values())
             return ListInfo(
                 path=str(self.path),
                 role=self.role,
@@ -161,41 +178,46 @@ class HashList:
 
     def _imports(self) -> list[dict[str, Any]]:
         return [
-            {"at": at, "source": source, "format": form, "name": name, "bytes": size, "sha256": digest.hex()}
-            | json.loads(counts)
-            | {"snapshot": after.hex()}
-            for at, source, form, name, size, digest, counts, after in self._connection.execute(
-                "SELECT at, s.name, format, i.name, bytes, sha256, counts, snapshot"
-                " FROM import i JOIN source s ON s.id = i.source ORDER BY i.id"
-            )
+            {
+                "change": change.number,
+                "at": change.at,
+                "operation": change.operation,
+                "operator": change.operator,
+                "source": change.source,
+                "format": change.format,
+                "name": change.name,
+                "bytes": change.size,
+                "sha256": change.sha256.hex(),
+            }
+            | dict(change.counts)
+            | {"snapshot": change.snapshot.hex()}
+            for change in self.history.changes()
+            if change.operation == "import"
         ]
 
     def sources(self) -> list[str]:
         """Names of the sources, in the order that snapshots and compiled lists use."""
         with schema.sqlite_errors(self.path):
-            return list(self._source_numbers())
+            return list(self.source_numbers())
 
-    def entries(self) -> Iterator[StoredEntry]:
+    def entries(self, sources: Iterable[str] | None = None) -> Iterator[StoredEntry]:
         """All entries that are not retracted, ordered by (source, reference), of one moment, each verified.
 
-        Raises:
-            ListDamagedError: an entry does not agree with its digest.
-        """
-        with schema.sqlite_errors(self.path), self._reading():
-            categories = self.categories()
-            for source, number in self._source_numbers().items():
-                cursor = self._connection.execute(ENTRIES_OF_SOURCE, (number,))
-                while rows := cursor.fetchmany(_BATCH):
-                    verify_rows(self.path, source, rows, categories)
-                    for ref, category, media, size, metadata, packed, _ in rows:
-                        pair = None if category is None else categories[category]
-                        entry = Entry(ref, pair, MEDIA_NAMES[media], size, metadata or "", packed)
-                        yield StoredEntry(source, entry)
+        Args:
+            sources: names of the sources whose entries are wanted; None: of all.
 
-    def categories(self) -> dict[int, tuple[str, str]]:
-        """Number of a category in this file -> (scheme, code)."""
-        with schema.sqlite_errors(self.path):
-            return {i: (s, c) for i, s, c in self._connection.execute("SELECT id, scheme, code FROM category")}
+        Raises:
+            UsageError: the list has no such source.
+            ListDamagedError: a block does not agree with its digest.
+        """
+        with schema.sqlite_errors(self.path), self.reading():
+            wanted = None if sources is None else {self._source_number(name) for name in sources}
+            for source, number in self.source_numbers().items():
+                if wanted is not None and number not in wanted:
+                    continue
+                for rows in self.blocks.rows(number):
+                    for ref, category, media, size, metadata, packed, opinions, _ in rows:
+                        yield StoredEntry(source, Entry(ref, category, media, size, metadata, packed, 0, opinions))
 
     def compile(self, path: str | os.PathLike[str], *, progress: Progress | None = None) -> Path:
         """Write the compiled list that matching maps. The same content gives the same bytes.
@@ -211,8 +233,8 @@ class HashList:
         from hashmatch.lists.compile import compile_list
 
         _check_replaceable(Path(path))
-        with schema.sqlite_errors(self.path), self._reading():
-            return compile_list(self, self._connection, path, progress)
+        with schema.sqlite_errors(self.path), self.reading():
+            return compile_list(self, path, progress)
 
     # ------------------------------------------------------------------ changing
 
@@ -223,6 +245,7 @@ class HashList:
         *,
         from_format: str | None = None,
         skip_invalid: bool = False,
+        as_role: str | None = None,
         limits: Limits | None = None,
         progress: Progress | None = None,
     ) -> ImportSummary:
@@ -236,27 +259,48 @@ class HashList:
             source: the organisation that the entries come from.
             from_format: name of the format; by default it is detected.
             skip_invalid: leave malformed records out and count them, where the default is to stop.
+            as_role: confirms the list's role for a format that is meant for lists of another role (material in a list
+                of harmless files, or the other way round); the format must then be named as well.
             limits: caps on lines, strings and depth.
             progress: called with (bytes read, bytes of the file or None).
 
         Raises:
             InputError: missing, unknown, ambiguous or malformed input; `RecordError` says where.
+            RoleError: the format is meant for lists of another role.
             ListBusyError, StorageError, ListDamagedError: the list could not be changed.
         """
         source = source_name(source)
         reading = open_entries(os.fspath(path), from_format, limits=limits or Limits(), progress=progress)
         with contextlib.closing(reading):
+            self._check_role(reading.format, from_format, as_role)
             summary = ImportSummary(source=source, format=reading.format.name, name=path_as_text(path))
-            with self._writing() as connection:
-                importer = Importer(connection, summary, skip_invalid=skip_invalid)
-                importer.run(reading)  # type: ignore[arg-type]  # retractions come with the next change
+            with self.changing("import") as change:
+                Importer(self._connection, self.blocks, self.history, summary, skip_invalid=skip_invalid).run(reading)
                 reading.input.finish()
                 summary.bytes, summary.sha256 = reading.input.bytes_read, reading.input.sha256
-                self._finish(importer, summary)
+                summary.notes += reading.input.notes
+                change.of(summary)
+            summary.snapshot = change.snapshot
         return summary
 
+    def _check_role(self, form: Format, from_format: str | None, as_role: str | None) -> None:
+        """Refuse material in a list of harmless files and the other way round, unless it is said twice."""
+        if as_role is not None and as_role != self.role:
+            raise RoleError(f"{self.path}: is a list of role {self.role!r}; --as-role says {as_role!r}")
+        if not form.role or form.role == self.role or (as_role == self.role and from_format == form.name):
+            return
+        raise RoleError(
+            f"{form.title} is a format for lists of role {form.role!r}; {self.path} is of role {self.role!r}; nothing "
+            f"was changed: choose another list, or confirm it twice, with --from {form.name} --as-role {self.role}"
+        )
+
     def import_entries(
-        self, entries: Iterable[Entry | RecordError], source: str, *, name: str = "", skip_invalid: bool = False
+        self,
+        entries: Iterable[Entry | Retraction | RecordError],
+        source: str,
+        *,
+        name: str = "",
+        skip_invalid: bool = False,
     ) -> ImportSummary:
         """Import entries that a program made, as `import_file` does for a file's.
 
@@ -266,15 +310,12 @@ class HashList:
         """
         source = source_name(source)
         summary = ImportSummary(source=source, format="program", name=name, sha256=hashlib.sha256(b"").hexdigest())
-        with self._writing() as connection:
-            importer = Importer(connection, summary, skip_invalid=skip_invalid)
+        with self.changing("import") as change:
+            importer = Importer(self._connection, self.blocks, self.history, summary, skip_invalid=skip_invalid)
             importer.run(checked(entries))
-            self._finish(importer, summary)
+            change.of(summary)
+        summary.snapshot = change.snapshot
         return summary
-
-    def _finish(self, importer: Importer, summary: ImportSummary) -> None:
-        summary.snapshot = self._refresh()
-        importer.record_history()
 
     def retract(
         self, source: str, refs: Iterable[str], *, reason: str = "", allow_unseen: bool = False
@@ -297,32 +338,20 @@ class HashList:
             UsageError: the list has no such source, or does not hold a reference; nothing is retracted.
             ListBusyError, StorageError, ListDamagedError: the list could not be changed; nothing is retracted.
         """
-        withdrawn = noted = 0
-        unseen = []
-        with self._writing() as connection:
+        reasons = dict.fromkeys(references(refs), reason)
+        with self.changing("retract") as change:
             number = self._source_number(source)
-            for ref in references(refs):
-                row = connection.execute(
-                    "SELECT content FROM entry WHERE source = ? AND ref = ?", (number, ref)
-                ).fetchone()
-                made = connection.execute(
-                    "INSERT INTO retraction VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                    (number, ref, schema.utc_now(), reason, row[0] if row else None),
-                ).rowcount
-                connection.execute("DELETE FROM entry WHERE source = ? AND ref = ?", (number, ref))
-                withdrawn += row is not None
-                if row is None and made == 1:
-                    noted += 1
-                    unseen.append(ref)
+            name = self._name_of(number)
+            withdrawn, unseen = self.history.withdraw(number, name, reasons, change.number)
             if unseen and not allow_unseen:
                 shown = ", ".join(map(shorten, unseen[:5])) + (", ..." if len(unseen) > 5 else "")
                 raise UsageError(
                     f"{self.path}: source {shorten(source)} has no entry {shown} ({len(unseen):,} in all); nothing was "
                     "retracted: correct the reference, or allow unseen ones (--allow-unseen) to note them all the same"
                 )
-            self._refresh()
+            change.source, change.counts = name, {"withdrawn": len(withdrawn), "unseen": len(unseen)}
         discard_cache(self.path)
-        return withdrawn, noted
+        return len(withdrawn), len(unseen)
 
     def restore(self, source: str, refs: Iterable[str]) -> int:
         """Take retractions back; the entries return with the next import that holds them. Returns how many.
@@ -331,14 +360,61 @@ class HashList:
             UsageError: the list has no such source.
             ListBusyError, StorageError, ListDamagedError: the list could not be changed.
         """
-        with self._writing() as connection:
+        wanted = list(references(refs))
+        with self.changing("restore") as change:
             number = self._source_number(source)
-            removed = sum(
-                connection.execute("DELETE FROM retraction WHERE source = ? AND ref = ?", (number, ref)).rowcount
-                for ref in references(refs)
-            )
-            self._refresh()
+            removed = self.history.restore(number, wanted, change.number)
+            change.source, change.counts = self._name_of(number), {"restored": removed}
         return removed
+
+    def give_opinion(
+        self,
+        source: str,
+        refs: Iterable[str],
+        organisation: str,
+        *,
+        affirmative: bool | None,
+        reason: str = "",
+        algorithm: str = "",
+    ) -> int:
+        """Note what an organisation says of entries; it stands beside what their source sends with them.
+
+        Args:
+            source: whose entries.
+            refs: their references.
+            organisation: who says it.
+            affirmative: True confirms, False disputes, None takes an opinion that was noted here back.
+            reason: why.
+            algorithm: the hash that it is about; "" for the whole entry.
+
+        Returns:
+            how many entries it changed.
+
+        Raises:
+            UsageError: no such source, entry or algorithm, or no organisation; nothing is changed.
+            ListBusyError, StorageError, ListDamagedError: the list could not be changed.
+        """
+        if algorithm:
+            get(algorithm)
+        organisation = source_name(organisation, "organisation")
+        if "\0" in reason or not encodable(reason):
+            raise UsageError("the reason holds NUL or half a character; expected plain text")
+        wanted = list(references(refs))
+        with self.changing("opinion") as change:
+            number = self._source_number(source)
+            changed = 0
+            for ref in wanted:
+                if self.blocks.find(number, ref) is None:
+                    raise UsageError(
+                        f"{self.path}: source {shorten(source)} has no entry {shorten(ref)}; nothing was changed: "
+                        "correct the reference"
+                    )
+                key = (algorithm, organisation)
+                opinion = key if affirmative is None else Opinion(algorithm, organisation, affirmative, reason)
+                changed += self.history.give_opinion(number, ref, opinion, change.number)
+            change.source, change.counts = self._name_of(number), {"opinions": changed}
+        discard_cache(self.path)
+        return changed
 
     def _source_number(self, source: str) -> int:
         name = unicodedata.normalize("NFC", source)
@@ -348,52 +424,57 @@ class HashList:
             raise UsageError(f"{self.path}: has no source {shorten(source)}; its sources: {known}")
         return int(row[0])
 
+    def _name_of(self, number: int) -> str:
+        (name,) = self._connection.execute("SELECT name FROM source WHERE id = ?", (number,)).fetchone()
+        return str(name)
+
     # ------------------------------------------------------------------ verification
 
     def check(self) -> int:
-        """Read and verify all of the list: SQLite's structure, every entry's digest, the snapshot. Returns the entries.
+        """Read and verify all of the list: SQLite's structure, every block, the history, the snapshot.
+
+        Returns:
+            how many entries there are.
 
         Raises:
             ListDamagedError: what is wrong, and where. Nothing is repaired.
         """
-        with schema.sqlite_errors(self.path), self._reading():
-            query = self._connection.execute
-            problems = [text for (text,) in query("PRAGMA integrity_check(3)") if text != "ok"]
-            if problems:
-                # A text may have several lines, and names from the damaged file.
-                found = "; ".join(printable(line) for text in problems for line in text.splitlines())
-                raise ListDamagedError(f"{self.path}: SQLite finds damage: {found}")
-            orphans = query(
-                "SELECT count(*) FROM entry WHERE source NOT IN (SELECT id FROM source)"
-                " OR import NOT IN (SELECT id FROM import)"
-                " OR category IS NOT NULL AND category NOT IN (SELECT id FROM category)"
-            ).fetchone()[0]
-            if orphans:
-                raise ListDamagedError(
-                    f"{self.path}: {orphans:,} entries name a source, import or category that is gone"
-                )
-            count = 0
-            for held in self.entries():
-                try:
-                    unpack_hashes(held.entry.packed)
-                    json.loads(held.entry.metadata or "{}")
-                except (HashMatchError, ValueError, TypeError) as error:
-                    where = f"entry {shorten(held.entry.ref)} of source {shorten(held.source)}"
-                    raise ListDamagedError(f"{self.path}: {where}: {error}") from error
-                count += 1
-            both = query("SELECT count(*) FROM entry JOIN retraction USING (source, ref)").fetchone()[0]
-            if both:
-                raise ListDamagedError(f"{self.path}: {both:,} entries are there although they are retracted")
-            snapshot = self._content_snapshot()
-            if self.snapshot != snapshot:
-                raise ListDamagedError(f"{self.path}: its content is snapshot {snapshot}, it says {self.snapshot}")
-            return count
+        from hashmatch.lists.check import check_list
+
+        with schema.sqlite_errors(self.path), self.reading():
+            return check_list(self, self._connection)
 
     # ------------------------------------------------------------------ transactions and the snapshot
 
     @contextlib.contextmanager
+    def changing(self, operation: str) -> Iterator[ChangeInProgress]:
+        """One change in one transaction: committed at the end of the block, rolled back by any error in it.
+
+        What changes nothing is recorded, too: that something was imported is worth knowing.
+        """
+        with self._writing():
+            change = ChangeInProgress(self.history.next_number(), operation)
+            yield change
+            change.snapshot = self._refresh()
+            self.history.record(
+                Change(
+                    change.number,
+                    schema.utc_now(),
+                    operation,
+                    operator_name(),
+                    change.source,
+                    change.format,
+                    change.name,
+                    change.size,
+                    change.sha256,
+                    change.counts,
+                    bytes.fromhex(change.snapshot),
+                )
+            )
+
+    @contextlib.contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
-        """One write transaction: committed at the end of the block, rolled back by any error in it."""
+        """One write transaction."""
         if self.read_only:
             raise UsageError(f"{self.path}: was opened read-only")
         with schema.sqlite_errors(self.path):
@@ -411,7 +492,7 @@ class HashList:
                 raise
 
     @contextlib.contextmanager
-    def _reading(self) -> Iterator[None]:
+    def reading(self) -> Iterator[None]:
         """One read transaction, so that several statements see the same moment."""
         inside = self._connection.in_transaction
         if not inside:
@@ -426,50 +507,22 @@ class HashList:
 
     def _refresh(self) -> str:
         """Compute the snapshot id of the content as it is now, and store it."""
-        snapshot = self._content_snapshot()
+        snapshot = self.content_snapshot()
         self._connection.execute("UPDATE meta SET value = ? WHERE key = 'snapshot'", (snapshot,))
         return snapshot
 
-    def _content_snapshot(self) -> str:
-        """The snapshot id from the entries and retractions themselves. FORMATS.md defines it."""
-        snapshot = SnapshotDigest(self.role)
-        for number in self._source_numbers().values():
-            cursor = self._connection.execute("SELECT content FROM entry WHERE source = ? ORDER BY ref", (number,))
-            while rows := cursor.fetchmany(10_000):
-                snapshot.add(map(itemgetter(0), rows))
-        return snapshot.finish(self._connection)
+    def content_snapshot(self) -> str:
+        """The snapshot id from the blocks, retractions and opinions themselves. FORMATS.md defines it."""
+        return snapshot_id(self._connection, self.role, self.blocks)
 
-    def _source_numbers(self) -> dict[str, int]:
+    def count(self) -> int:
+        """How many entries there are."""
+        (count,) = self._connection.execute("SELECT coalesce(sum(entries), 0) FROM block").fetchone()
+        return int(count)
+
+    def source_numbers(self) -> dict[str, int]:
         """Name of a source -> its number in this file, by name."""
         return dict(self._connection.execute("SELECT name, id FROM source ORDER BY name"))
-
-    def _statistics(self) -> dict[str, dict[str, int]]:
-        """Counts by source, category, algorithm and media type."""
-        sources: Counter[str] = Counter()
-        by_category: Counter[str] = Counter()
-        algorithms: Counter[str] = Counter()
-        media: Counter[str] = Counter()
-        categories = self.categories()
-        for name, number in self._source_numbers().items():
-            sources[name] = 0
-            groups: Counter[tuple[int | None, int, bytes]] = Counter()
-            cursor = self._connection.execute(
-                "SELECT category, media_type, substr(hashes, 1, 4) FROM entry WHERE source = ?", (number,)
-            )
-            while rows := cursor.fetchmany(10_000):
-                groups.update(rows)
-            for (category, media_type, mask), count in groups.items():
-                sources[name] += count
-                by_category[":".join(categories[category]) if category is not None else "(none)"] += count
-                media[MEDIA_NAMES.get(media_type) or "(not stated)"] += count
-                for algorithm in ALGORITHMS.values():
-                    algorithms[algorithm.name] += count * (mask[algorithm.number // 8] >> algorithm.number % 8 & 1)
-        return {
-            "sources": dict(sources),
-            "categories": dict(sorted(by_category.items())),
-            "algorithms": {name: algorithms[name] for name in ALGORITHMS if algorithms[name]},
-            "media_types": dict(sorted(media.items())),
-        }
 
 
 def _check_replaceable(path: Path) -> None:

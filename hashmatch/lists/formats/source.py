@@ -118,6 +118,7 @@ class Input:
         sha256: hexadecimal SHA-256 of the whole file once all of it has been read (see `finish`), before that "".
         line_number: 1-based number of the line that `lines` yielded last; 0 before the first.
         block_line: 1-based number of the first line of the block that `blocks` yielded last.
+        notes: what the reader has to say of the file as a whole, for whoever asked for it; complete after reading.
         unterminated: whether the last line that was yielded had no line end, because the file ends there.
 
     Raises:
@@ -134,6 +135,7 @@ class Input:
         self.line_number = 0
         self.block_line = 1
         self.unterminated = False
+        self.notes: list[str] = []
         self._progress = progress
         self._before: tuple[int, int] | None = None
         self._hash = hashlib.sha256()
@@ -256,8 +258,13 @@ class Input:
                 return
             yield block
 
-    def _utf8(self) -> Iterator[bytes]:
-        """Raw blocks without a BOM; UTF-16 is recoded, so that everything above deals in UTF-8 alone."""
+    def utf8(self) -> Iterator[bytes]:
+        """The file in blocks as it comes, without a BOM; UTF-16 is recoded, so that everything above deals in UTF-8.
+
+        Raises:
+            RecordError: damaged UTF-16. The rest of the file is not usable.
+            InputError: the file fails while it is read.
+        """
         raw = self._peek(4)
         for bom, encoding in _UTF16.items():
             if raw.startswith(bom):
@@ -312,7 +319,7 @@ class Input:
         line = 1
         rest: list[bytes] = []
         held = 0
-        for raw in self._utf8():
+        for raw in self.utf8():
             cut = raw.rfind(b"\n") + 1
             if held + (raw.find(b"\n") if cut else len(raw)) > cap:
                 raise self._too_long(line)

@@ -1,0 +1,251 @@
+"""The table of blocks: reading what a list holds, and changing it by key.
+
+Nothing here knows of imports or retractions: `Blocks.apply` is given what to do with keys in ascending order, rewrites
+the blocks that they lie in, and leaves all others as they are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from os import PathLike
+from typing import NoReturn
+
+from hashmatch.errors import ListDamagedError, shorten
+from hashmatch.lists.block import Row, cut, decode, ends_block, pack_tags, unpack_tags
+
+__all__ = ["Blocks", "Judge", "StoredBlock"]
+
+_COLUMNS = "id, last, part, entries, newest, digest, changes, rows"
+_ref_of = itemgetter(0)
+
+#: What to do with a key: it is given the row that the list holds (None: it holds none) and the one that is to take its
+#: place (None: it is to go), and returns the row that shall stand there, tagged, or None for none.
+Judge = Callable[[Row | None, Row | None], Row | None]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBlock:
+    """A row of the table.
+
+    Attributes:
+        id: its number in this file.
+        last: the reference of its last entry.
+        part: 0, or counts the further pieces of a run that had to be cut by size.
+        entries: how many entries it holds.
+        newest: the largest number of a change among its entries.
+        digest: SHA-256 of `rows`, 32 bytes.
+        changes: for every entry the number of the change that it came with; see `block.pack_tags`.
+        rows: the content; see `block.encode`.
+    """
+
+    id: int
+    last: str
+    part: int
+    entries: int
+    newest: int
+    digest: bytes
+    changes: bytes
+    rows: bytes
+
+
+@dataclass(slots=True)
+class _Run:
+    """The blocks from one natural end to the next: what an entry's change may move.
+
+    Attributes:
+        blocks: in order; may be empty.
+        upper: the reference up to which keys belong here, inclusive; None: all further keys do.
+    """
+
+    blocks: list[StoredBlock]
+    upper: str | None
+
+
+class Blocks:
+    """The blocks of one list."""
+
+    def __init__(self, connection: sqlite3.Connection, path: PathLike[str]) -> None:
+        """Work on an open list; transactions are the caller's."""
+        self._connection = connection
+        self._path = path
+
+    # ------------------------------------------------------------------ reading
+
+    def of_source(self, source: int, *, newer_than: int = -1) -> Iterator[StoredBlock]:
+        """The blocks of a source in order; only those that a change after number ``newer_than`` has touched."""
+        cursor = self._connection.execute(
+            f"SELECT {_COLUMNS} FROM block WHERE source = ? AND newest > ? ORDER BY last",  # noqa: S608
+            (source, newer_than),
+        )
+        for values in cursor:
+            yield StoredBlock(*values)
+
+    def digests(self, source: int) -> list[bytes]:
+        """The digests of a source's blocks, in order."""
+        query = "SELECT digest FROM block WHERE source = ? ORDER BY last"
+        return [digest for (digest,) in self._connection.execute(query, (source,))]
+
+    def rows(self, source: int, *, newer_than: int = -1) -> Iterator[list[Row]]:
+        """The entries of a source in order, block by block, verified; see `of_source`."""
+        for block in self.of_source(source, newer_than=newer_than):
+            yield self.verified(block)
+
+    def find(self, source: int, ref: str) -> Row | None:
+        """The row of one entry, tagged with the number of its change; None where there is none."""
+        block = self._at(source, ref)
+        if block is None:
+            return None
+        return next((row for row in self.verified(block) if row[0] == ref), None)
+
+    def verified(self, block: StoredBlock) -> list[Row]:
+        """The rows of a block.
+
+        Raises:
+            ListDamagedError: it does not agree with its digest, or is no block.
+        """
+        try:
+            if hashlib.sha256(block.rows).digest() != block.digest:
+                raise ValueError("its content does not agree with its digest")
+            tags = unpack_tags(block.changes)
+            rows = decode(block.rows, tags)
+            if block.entries != len(rows) or block.last != rows[-1][0] or block.newest != max(tags):
+                raise ValueError("its columns do not agree with its content")
+        except (ValueError, TypeError) as error:
+            self._damaged(block, error)
+        return rows
+
+    def check(self, source: int, block: StoredBlock, former: StoredBlock | None, rows: Sequence[Row]) -> None:
+        """Whether a block stands where it must, given the one before it (None: it is the first) and its own rows.
+
+        Raises:
+            ListDamagedError: it does not.
+        """
+        refs = [row[0] for row in rows]
+        if refs != sorted(set(refs)) or (former is not None and former.last >= refs[0]):
+            self._damaged(block, "its references are not in order")
+        inside = [ref for ref in refs[:-1] if ends_block(ref)]
+        follows = former is not None and not ends_block(former.last)
+        if inside or block.part != (former.part + 1 if former is not None and follows else 0):
+            self._damaged(block, f"it does not end where it must (source {source})")
+
+    def _damaged(self, block: StoredBlock, error: object) -> NoReturn:
+        raise ListDamagedError(
+            f"{self._path}: the block of entries that ends with {shorten(block.last)} is damaged ({error}): "
+            "restore the list from a copy or import its sources again"
+        )
+
+    def _at(self, source: int, ref: str) -> StoredBlock | None:
+        """The block in which ``ref`` lies if it is there."""
+        return self._one("last >= ? ORDER BY last", source, ref)
+
+    def _one(self, condition: str, source: int, *values: str) -> StoredBlock | None:
+        query = f"SELECT {_COLUMNS} FROM block WHERE source = ? AND {condition} LIMIT 1"  # noqa: S608
+        found = self._connection.execute(query, (source, *values)).fetchone()
+        return None if found is None else StoredBlock(*found)
+
+    def _run(self, source: int, ref: str | None) -> _Run:
+        """The run that ``ref`` belongs to; for None the last one."""
+        block = self._at(source, ref) if ref is not None else None
+        if block is None:
+            block = self._one("1 ORDER BY last DESC", source)
+            if block is None or (ref is not None and ends_block(block.last)):
+                return _Run([], None)
+        blocks = [block]
+        while blocks[0].part:
+            before = self._one("last < ? ORDER BY last DESC", source, blocks[0].last)
+            if before is None:
+                self._damaged(blocks[0], "the part before it is gone")
+            blocks.insert(0, before)
+        while not ends_block(blocks[-1].last):
+            after = self._one("last > ? ORDER BY last", source, blocks[-1].last)
+            if after is None:
+                return _Run(blocks, None)
+            blocks.append(after)
+        return _Run(blocks, blocks[-1].last)
+
+    # ------------------------------------------------------------------ changing
+
+    def apply(self, source: int, changes: Sequence[tuple[str, Row | None]], judge: Judge) -> None:
+        """Change entries of a source: those of ``changes``, ascending by reference, each at most once.
+
+        ``judge`` decides what comes of each, and is called in order.
+        """
+        at = 0
+        refs = list(map(_ref_of, changes))
+        while at < len(changes):
+            run = self._run(source, refs[at])
+            replaced = list(run.blocks)
+            rows = [row for block in run.blocks for row in self.verified(block)]
+            while True:
+                end = len(changes) if run.upper is None else bisect_right(refs, run.upper, at)
+                rows = _merge(rows, changes[at:end], judge)
+                at = end
+                if run.upper is None or not rows or ends_block(rows[-1][0]):
+                    break
+                # The entry that ended this run is gone: it flows into the next.
+                following = self._at(source, run.upper + "\0")
+                if following is None:
+                    break
+                run = self._run(source, following.last)
+                replaced += run.blocks
+                rows += [row for block in run.blocks for row in self.verified(block)]
+            self._replace(source, replaced, rows)
+
+    def append(self, source: int, rows: list[Row]) -> None:
+        """Add entries behind all that the source has; ascending by reference."""
+        last = self._one("1 ORDER BY last DESC", source)
+        replaced: list[StoredBlock] = []
+        if last is not None and not ends_block(last.last):
+            replaced = self._run(source, None).blocks
+            rows = [row for block in replaced for row in self.verified(block)] + rows
+        self._replace(source, replaced, rows)
+
+    def last(self, source: int) -> str | None:
+        """The last reference of a source; None where it has no entry."""
+        block = self._one("1 ORDER BY last DESC", source)
+        return None if block is None else block.last
+
+    def _replace(self, source: int, replaced: Sequence[StoredBlock], rows: Sequence[Row]) -> None:
+        """Put ``rows`` in the place of blocks. A block that comes out the same stays untouched."""
+        former = {block.last: block for block in replaced}
+        made = []
+        for part, encoded, chosen in cut(rows):
+            last, tags = chosen[-1][0], [row[7] for row in chosen]
+            packed = pack_tags(tags)
+            same = former.get(last)
+            if same is not None and same.part == part and same.rows == encoded and same.changes == packed:
+                del former[last]
+                continue
+            digest = hashlib.sha256(encoded).digest()
+            made.append((source, last, part, len(chosen), max(tags), digest, packed, encoded))
+        execute = self._connection.execute
+        for block in former.values():
+            execute("DELETE FROM block WHERE id = ?", (block.id,))
+        self._connection.executemany(
+            "INSERT INTO block (source, last, part, entries, newest, digest, changes, rows)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            made,
+        )
+
+
+def _merge(rows: list[Row], changes: Sequence[tuple[str, Row | None]], judge: Judge) -> list[Row]:
+    """``rows`` after ``changes``, both ascending by reference."""
+    held: dict[str, Row] = {row[0]: row for row in rows}
+    added = False
+    for ref, row in changes:
+        old = held.get(ref)
+        new = judge(old, row)
+        if new is None:
+            held.pop(ref, None)
+        else:
+            added |= old is None
+            held[ref] = new
+    merged = list(held.values())
+    if added and rows:
+        merged.sort(key=_ref_of)
+    return merged

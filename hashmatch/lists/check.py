@@ -1,0 +1,98 @@
+"""`hashmatch list check` of a list of record: everything is read and compared, nothing is repaired."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import TYPE_CHECKING
+
+from hashmatch.errors import HashMatchError, ListDamagedError, printable, shorten
+from hashmatch.lists.block import unpack_tags
+from hashmatch.lists.blocks import StoredBlock
+from hashmatch.lists.entry import content_digest, opinions_of, unpack_hashes
+
+if TYPE_CHECKING:
+    from hashmatch.lists.store import HashList
+
+__all__ = ["check_list"]
+
+
+def check_list(known: HashList, connection: sqlite3.Connection) -> int:
+    """Verify a list inside a read transaction; returns its entries. See `HashList.check`."""
+    query = connection.execute
+    problems = [text for (text,) in query("PRAGMA integrity_check(3)") if text != "ok"]
+    if problems:
+        # A text may have several lines, and names from the damaged file.
+        found = "; ".join(printable(line) for text in problems for line in text.splitlines())
+        raise ListDamagedError(f"{known.path}: SQLite finds damage: {found}")
+    for table in ("block", "retraction", "former", "opinion"):
+        (orphans,) = query(
+            f"SELECT count(*) FROM {table} WHERE source NOT IN (SELECT id FROM source)"  # noqa: S608
+        ).fetchone()
+        if orphans:
+            raise ListDamagedError(f"{known.path}: {orphans:,} rows of {table} name a source that is gone")
+    (left,) = query("SELECT count(*) FROM pending").fetchone()
+    if left:
+        raise ListDamagedError(f"{known.path}: holds {left:,} blocks of an import that never ended")
+    try:
+        changes = {change.number for change in known.history.changes()}
+    except (ValueError, TypeError) as error:
+        raise ListDamagedError(f"{known.path}: the record of its changes is damaged ({error})") from error
+    if changes != set(range(1, len(changes) + 1)):
+        raise ListDamagedError(f"{known.path}: its {len(changes):,} changes are not numbered from 1 without a gap")
+    count = 0
+    for name, number in known.source_numbers().items():
+        count += _check_source(known, name, number, changes)
+    snapshot = known.content_snapshot()
+    if known.snapshot != snapshot:
+        raise ListDamagedError(f"{known.path}: its content is snapshot {snapshot}, it says {known.snapshot}")
+    last = query("SELECT lower(hex(snapshot)) FROM change ORDER BY id DESC LIMIT 1").fetchone()
+    if last is not None and last[0] != snapshot:
+        raise ListDamagedError(f"{known.path}: its last change led to snapshot {last[0]}, its content is {snapshot}")
+    _check_history(known, changes)
+    return count
+
+
+def _check_source(known: HashList, name: str, number: int, changes: set[int]) -> int:
+    """Verify the blocks of one source; returns its entries."""
+    count = 0
+    withdrawn = known.history.withdrawn(number)
+    former: StoredBlock | None = None
+    for block in known.blocks.of_source(number):
+        rows = known.blocks.verified(block)
+        known.blocks.check(number, block, former, rows)
+        former = block
+        if not changes.issuperset(unpack_tags(block.changes)):
+            where = f"entries of source {shorten(name)} up to {shorten(block.last)}"
+            raise ListDamagedError(f"{known.path}: {where} name a change that is gone")
+        for ref, _, _, _, metadata, packed, opinions, _ in rows:
+            where = f"{known.path}: entry {shorten(ref)} of source {shorten(name)}"
+            if ref in withdrawn:
+                raise ListDamagedError(f"{where}: is there although it is retracted")
+            try:
+                unpack_hashes(packed)
+                opinions_of(opinions)
+                if metadata:
+                    json.loads(metadata)
+            except (HashMatchError, ValueError, TypeError) as error:
+                raise ListDamagedError(f"{where}: {error}") from error
+        count += len(rows)
+    return count
+
+
+def _check_history(known: HashList, changes: set[int]) -> None:
+    names = {number: name for name, number in known.source_numbers().items()}
+    try:
+        for former in known.history.former_since(0):
+            where = f"{known.path}: a former version of entry {shorten(former.ref)} of {shorten(names[former.source])}"
+            if not {former.since, former.ended} <= changes or former.since > former.ended:
+                raise ListDamagedError(f"{where}: names changes {former.since} to {former.ended}")
+            if former.row is not None and content_digest(names[former.source], former.row) != former.content:
+                raise ListDamagedError(f"{where}: does not agree with its digest")
+        for tombstone in known.history.tombstones():
+            if not {tombstone.change, tombstone.undone or tombstone.change} <= changes:
+                raise ListDamagedError(
+                    f"{known.path}: the retraction of {shorten(tombstone.ref)} names a change that is gone"
+                )
+    except (ValueError, TypeError) as error:
+        raise ListDamagedError(f"{known.path}: its history is damaged ({error})") from error

@@ -1,0 +1,259 @@
+"""What was and is no more: former versions of entries, retractions, opinions that were given here, and every change.
+
+Every change of a list has a number. An entry carries the number of the change that it came with; what a change ends is
+kept with the numbers of the change that it came with and of the one that ended it. A retraction deletes hashes, those
+of former versions too: what stays is the digest of what there was.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from hashmatch.lists.block import Row, decode, encode
+from hashmatch.lists.blocks import Blocks
+from hashmatch.lists.entry import Opinion, content_digest
+
+__all__ = ["Change", "Former", "History", "Tombstone"]
+
+
+class Change(NamedTuple):
+    """One change of a list: a row of the table.
+
+    Attributes:
+        number: from 1.
+        at: UTC, ISO 8601.
+        operation: ``import``, ``retract``, ``restore``, ``opinion``, ``delta`` or ``merge``.
+        operator: who did it, as the operating system says.
+        source: the source that it is about; "" where it is about several or none.
+        format: of the file that was read, "" for none.
+        name: path of the file as given, "" for none.
+        size: of the file, in bytes.
+        sha256: of the file, 32 bytes; empty for none.
+        counts: what it did, by name.
+        snapshot: of the list after it, 32 bytes.
+    """
+
+    number: int
+    at: str
+    operation: str
+    operator: str
+    source: str
+    format: str
+    name: str
+    size: int
+    sha256: bytes
+    counts: Mapping[str, int]
+    snapshot: bytes
+
+
+class Former(NamedTuple):
+    """A version of an entry that a change ended.
+
+    Attributes:
+        source, ref: the key.
+        since: number of the change that it came with.
+        ended: number of the change that ended it.
+        content: its `content_digest`.
+        row: what it said, tagged with ``since``; None where its source has withdrawn it.
+    """
+
+    source: int
+    ref: str
+    since: int
+    ended: int
+    content: bytes
+    row: Row | None
+
+
+class Tombstone(NamedTuple):
+    """A retraction that stands, or stood.
+
+    Attributes:
+        source, ref: the key.
+        change: number of the change that made it.
+        undone: number of the change that took it back; None where it stands.
+        reason: why, "" where that was not said.
+        content: `content_digest` of what was withdrawn; None where there was no such entry.
+    """
+
+    source: int
+    ref: str
+    change: int
+    undone: int | None
+    reason: str
+    content: bytes | None
+
+
+class History:
+    """The tables behind the entries."""
+
+    def __init__(self, connection: sqlite3.Connection, blocks: Blocks) -> None:
+        """Work on an open list; transactions are the caller's."""
+        self._connection = connection
+        self._blocks = blocks
+
+    # ------------------------------------------------------------------ changes
+
+    def next_number(self) -> int:
+        """The number of the change that is being made."""
+        (last,) = self._connection.execute("SELECT coalesce(max(id), 0) FROM change").fetchone()
+        return int(last) + 1
+
+    def record(self, change: Change) -> None:
+        """Note a change. It belongs to the same transaction as what it changed."""
+        self._connection.execute(
+            "INSERT INTO change VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*change[:9], json.dumps(dict(change.counts)), change.snapshot),
+        )
+
+    def changes(self, after: int = 0) -> Iterator[Change]:
+        """The changes after number ``after``, oldest first."""
+        for values in self._connection.execute("SELECT * FROM change WHERE id > ? ORDER BY id", (after,)):
+            yield Change._make((*values[:9], json.loads(values[9]), values[10]))
+
+    def times(self) -> dict[int, str]:
+        """Number of a change -> when it was made."""
+        return dict(self._connection.execute("SELECT id, at FROM change"))
+
+    # ------------------------------------------------------------------ former versions
+
+    def supersede(self, source: int, name: str, row: Row, number: int) -> None:
+        """Keep what an entry said before change ``number`` gave it other content."""
+        self._connection.execute(
+            "INSERT INTO former VALUES (?, ?, ?, ?, ?, ?)",
+            (source, row[0], row[7], number, content_digest(name, row), encode([row])),
+        )
+
+    def former(self, source: int, ref: str) -> list[Former]:
+        """The former versions of an entry, oldest first."""
+        query = "SELECT * FROM former WHERE source = ? AND ref = ? ORDER BY ended"
+        return list(map(_former, self._connection.execute(query, (source, ref))))
+
+    def former_since(self, number: int) -> Iterator[Former]:
+        """All versions that a change after ``number`` ended, by key and end."""
+        query = "SELECT * FROM former WHERE ended > ? ORDER BY source, ref, ended"
+        yield from map(_former, self._connection.execute(query, (number,)))
+
+    # ------------------------------------------------------------------ retractions
+
+    def withdrawn(self, source: int) -> set[str]:
+        """The references of a source that are retracted."""
+        query = "SELECT ref FROM retraction WHERE source = ? AND undone IS NULL"
+        return {ref for (ref,) in self._connection.execute(query, (source,))}
+
+    def withdraw(self, source: int, name: str, reasons: Mapping[str, str], number: int) -> tuple[list[str], list[str]]:
+        """Retract entries: delete them, and what is known of their former versions.
+
+        Args:
+            source: whose entries; ``name`` is the name of it.
+            name: see ``source``.
+            reasons: reference -> why.
+            number: of this change.
+
+        Returns:
+            (references withdrawn, references of new tombstones for which there was no entry), each ascending.
+        """
+        execute = self._connection.execute
+        standing = self.withdrawn(source)
+        fresh = sorted(reasons.keys() - standing)
+        withdrawn: list[str] = []
+
+        def judge(old: Row | None, _new: Row | None) -> None:
+            if old is None:
+                return
+            ref = old[0]
+            withdrawn.append(ref)
+            content = content_digest(name, old)
+            execute("INSERT INTO former VALUES (?, ?, ?, ?, ?, NULL)", (source, ref, old[7], number, content))
+            execute("UPDATE retraction SET content = ? WHERE source = ? AND ref = ? AND undone IS NULL",
+                    (content, source, ref))  # fmt: skip
+
+        self._connection.executemany(
+            "INSERT INTO retraction VALUES (?, ?, ?, NULL, ?, NULL)",
+            [(source, ref, number, reasons[ref]) for ref in fresh],
+        )
+        self._blocks.apply(source, [(ref, None) for ref in fresh], judge)
+        self._connection.executemany(
+            "UPDATE former SET row = NULL WHERE source = ? AND ref = ?", [(source, ref) for ref in fresh]
+        )
+        self._connection.executemany(
+            "UPDATE opinion SET ended = ? WHERE source = ? AND ref = ? AND ended IS NULL",
+            [(number, source, ref) for ref in fresh],
+        )
+        gone = set(withdrawn)
+        return withdrawn, [ref for ref in fresh if ref not in gone]
+
+    def restore(self, source: int, refs: Iterable[str], number: int) -> int:
+        """Take retractions back; returns how many."""
+        return sum(
+            self._connection.execute(
+                "UPDATE retraction SET undone = ? WHERE source = ? AND ref = ? AND undone IS NULL",
+                (number, source, ref),
+            ).rowcount
+            for ref in refs
+        )
+
+    def tombstones(self, *, source: int | None = None, ref: str | None = None) -> Iterator[Tombstone]:
+        """Retractions, those that were taken back among them, by key and change."""
+        condition, values = "1", tuple(value for value in (source, ref) if value is not None)
+        if source is not None:
+            condition = "source = ?" + (" AND ref = ?" if ref is not None else "")
+        query = f"SELECT source, ref, change, undone, reason, content FROM retraction WHERE {condition}"  # noqa: S608
+        for found in self._connection.execute(query + " ORDER BY source, ref, change", values):
+            yield Tombstone(*found)
+
+    # ------------------------------------------------------------------ opinions
+
+    def give_opinion(self, source: int, ref: str, opinion: Opinion | tuple[str, str], number: int) -> bool:
+        """Note an opinion, or take back that of (algorithm, organisation). Returns whether that changed anything."""
+        execute = self._connection.execute
+        key = (source, ref, opinion[0], opinion[1])
+        standing = execute(
+            "SELECT affirmative, reason FROM opinion WHERE source = ? AND ref = ? AND algorithm = ?"
+            " AND organisation = ? AND ended IS NULL",
+            key,
+        ).fetchone()
+        wanted = (int(opinion.affirmative), opinion.reason) if isinstance(opinion, Opinion) else None
+        if standing == wanted:
+            return False
+        execute(
+            "UPDATE opinion SET ended = ? WHERE source = ? AND ref = ? AND algorithm = ? AND organisation = ?"
+            " AND ended IS NULL",
+            (number, *key),
+        )
+        if wanted is not None:
+            execute("INSERT INTO opinion VALUES (?, ?, ?, ?, ?, ?, ?, NULL)", (*key, *wanted, number))
+        return True
+
+    def opinions(self, source: int) -> dict[str, list[Opinion]]:
+        """Reference -> the opinions that were given here on the entry and stand, by algorithm and organisation."""
+        query = (
+            "SELECT ref, algorithm, organisation, affirmative, reason FROM opinion"
+            " WHERE source = ? AND ended IS NULL ORDER BY ref, algorithm, organisation"
+        )
+        found: dict[str, list[Opinion]] = {}
+        for ref, algorithm, organisation, affirmative, reason in self._connection.execute(query, (source,)):
+            found.setdefault(ref, []).append(Opinion(algorithm, organisation, bool(affirmative), reason))
+        return found
+
+    def opinion_versions(self, source: int, ref: str) -> list[tuple[Opinion, int, int | None]]:
+        """(opinion, change that brought it, change that ended it or None) of an entry, oldest first."""
+        query = (
+            "SELECT algorithm, organisation, affirmative, reason, change, ended FROM opinion"
+            " WHERE source = ? AND ref = ? ORDER BY change, algorithm, organisation"
+        )
+        return [
+            (Opinion(algorithm, organisation, bool(affirmative), reason), change, ended)
+            for algorithm, organisation, affirmative, reason, change, ended in self._connection.execute(
+                query, (source, ref)
+            )
+        ]
+
+
+def _former(values: tuple[Any, ...]) -> Former:
+    source, ref, since, ended, content, packed = values
+    row = None if packed is None else decode(packed, [since])[0]
+    return Former(source, ref, since, ended, content, row)

@@ -1,0 +1,234 @@
+"""Blocks: what goes in comes out, and the same entries make the same blocks whatever the way that they came."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hashmatch.errors import ListDamagedError, RecordError
+from hashmatch.lists import block, importer
+from hashmatch.lists.block import Row, cut, decode, encode, ends_block, pack_tags, unpack_tags
+from hashmatch.lists.entry import Entry, Opinion, Retraction
+from hashmatch.lists.store import HashList
+
+TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=12)
+REFS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=6)
+ENTRIES = st.builds(
+    Entry.make,
+    hashes=st.fixed_dictionaries(
+        {"md5": st.binary(min_size=16, max_size=16)},
+        optional={
+            "sha1": st.binary(min_size=20, max_size=20),
+            "pdq": st.binary(min_size=32, max_size=32),
+            "lace": st.binary(min_size=129, max_size=129),
+        },
+    ),
+    quality=st.sampled_from([None, {"pdq": 0}, {"pdq": 100}]),
+    category=st.none() | st.tuples(TEXT, TEXT.filter(bool)),
+    media_type=st.sampled_from(["", "image", "video", "other"]),
+    size=st.none() | st.integers(0, 2**63 - 1),
+    metadata=st.none() | st.dictionaries(TEXT, TEXT | st.integers(), max_size=2),
+    opinions=st.lists(
+        st.builds(Opinion, st.sampled_from(["", "md5"]), TEXT.filter(bool), st.booleans(), TEXT),
+        max_size=2,
+        unique_by=lambda opinion: opinion[:2],
+    ),
+)
+
+
+def row(ref: str, entry: Entry, tag: int = 1) -> Row:
+    _, category, media, size, metadata, packed, _, opinions, _ = entry
+    return (ref, category, media, size, metadata, packed, opinions, tag)
+
+
+def md5(value: object) -> bytes:
+    return hashlib.md5(str(value).encode(), usedforsecurity=False).digest()
+
+
+@given(st.dictionaries(REFS, ENTRIES, min_size=1, max_size=20), st.integers(0, 2**32 - 1))
+def test_encode_and_decode(entries: dict[str, Entry], tag: int) -> None:
+    rows = [row(ref, entries[ref], tag) for ref in sorted(entries)]
+    encoded = encode(rows)
+    assert decode(encoded, [tag] * len(rows)) == rows
+    # The parts of a block leave no room for other bytes, and none is missed.
+    for damaged in (encoded[:-1], encoded + b"\0", encoded[1:], b""):
+        with pytest.raises(ValueError):  # noqa: PT011 - which part does not fit is of no concern
+            decode(damaged, [tag] * len(rows))
+
+
+@given(st.dictionaries(REFS, ENTRIES, min_size=1, max_size=6), st.data())
+def test_a_damaged_block_is_an_error_or_other_rows(entries: dict[str, Entry], data: st.DataObject) -> None:
+    """Digests are compared before decoding; this is about what no digest protects from: a crash, or rows too many."""
+    rows = [row(ref, entries[ref]) for ref in sorted(entries)]
+    encoded = bytearray(encode(rows))
+    encoded[data.draw(st.integers(0, len(encoded) - 1))] ^= data.draw(st.integers(1, 255))
+    try:
+        found = decode(bytes(encoded), [1] * len(rows))
+    except ValueError:
+        return
+    assert len(found) == len(rows)
+    assert found != rows
+
+
+def test_tags() -> None:
+    assert unpack_tags(pack_tags([0, 7, 2**32 - 1])) == (0, 7, 2**32 - 1)
+    packed = bytearray(pack_tags([1, 2, 3]))
+    for at in range(len(packed)):
+        packed[at] ^= 1
+        with pytest.raises(ValueError, match="damaged"):
+            unpack_tags(bytes(packed))
+        packed[at] ^= 1
+    for length in (0, 3, 5, len(packed) - 4):
+        with pytest.raises(ValueError, match="damaged"):
+            unpack_tags(bytes(packed[:length]))
+
+
+@pytest.mark.parametrize("cap", ["MAX_ROWS", "MAX_BYTES"])
+def test_cut(monkeypatch: pytest.MonkeyPatch, cap: str) -> None:
+    """Every row stands in one block; a block ends at a boundary, or where its run is too long."""
+    monkeypatch.setattr(block, cap, {"MAX_ROWS": 50, "MAX_BYTES": 3000}[cap])
+    rows = [row(f"r{number:05}", Entry.make("", {"md5": md5(number)})) for number in range(3000)]
+    pieces = list(cut(rows))
+    assert [r for _, _, chosen in pieces for r in chosen] == rows
+    assert max(part for part, *_ in pieces) > 1
+    part = -1
+    for at, (found, encoded, chosen) in enumerate(pieces):
+        assert encoded == encode(chosen)
+        assert len(chosen) <= 50 or cap == "MAX_BYTES"
+        assert not any(ends_block(r[0]) for r in chosen[:-1])
+        assert found == part + 1
+        part = -1 if ends_block(chosen[-1][0]) else found
+        assert ends_block(chosen[-1][0]) or at == len(pieces) - 1 or len(chosen) > 20
+
+
+def test_a_row_larger_than_a_block_may_be() -> None:
+    large = row("a", Entry.make("a", {"md5": md5(1)}, metadata={"k": "x" * (2 * block.MAX_BYTES)}))
+    rows = [large, row("b", Entry.make("b", {"md5": md5(2)})), ("c", *large[1:])]
+    assert [(part, len(chosen)) for part, _, chosen in cut(rows)] == [(0, 1), (1, 1), (2, 1)]
+
+
+def digests(known: HashList) -> dict[str, list[bytes]]:
+    return {name: known.blocks.digests(number) for name, number in known.source_numbers().items()}
+
+
+@pytest.mark.parametrize(
+    ("gathered", "run", "step", "most"), [(1 << 16, 128, 160, 4096), (300, 7, 3, 4096), (90, 5, 1, 4), (300, 20, 2, 30)]
+)
+@settings(max_examples=25)
+@given(seed=st.integers(0, 2**32))
+def test_against_a_dictionary(
+    tmp_path_factory: pytest.TempPathFactory, gathered: int, run: int, step: int, most: int, seed: int
+) -> None:
+    """Random imports, replacements, retractions and restorations, in random order, beside a dictionary of what should be
+    there. Small caps make runs, merges and parts of few entries.
+    """
+    draw = random.Random(seed)
+    folder = tmp_path_factory.mktemp("blocks")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(importer, "_GATHERED_ROWS", gathered)
+        patch.setattr(importer, "_CHUNK", 40)
+        patch.setattr(importer, "_RUN_ROWS", run)
+        patch.setattr(importer, "_STEP", step)
+        patch.setattr(block, "MAX_ROWS", most)
+        truth: dict[str, Entry] = {}
+        gone: set[str] = set()
+        with HashList.open(folder / "a.hml", create=True) as known:
+            for _ in range(draw.randint(1, 5)):
+                refs = [f"{draw.randrange(900):03}" for _ in range(draw.choice([1, 5, 400]))]
+                if draw.random() < 0.3:
+                    refs.sort()
+                made = {ref: Entry.make(ref, {"md5": md5((ref, draw.randrange(2)))}) for ref in refs}
+                # What comes twice in one input says the same twice.
+                summary = known.import_entries([made[ref] for ref in refs], "S")
+                fresh = {ref: entry for ref, entry in made.items() if ref not in gone}
+                assert summary.added == len(fresh.keys() - truth.keys())
+                assert summary.replaced == sum(truth.get(ref, entry) != entry for ref, entry in fresh.items())
+                assert summary.retracted + summary.added + summary.replaced + summary.unchanged == len(refs)
+                truth |= fresh
+                chosen = draw.sample(sorted(truth), min(len(truth), draw.choice([0, 1, 30, 900])))
+                assert known.retract("S", chosen) == (len(chosen), 0)
+                gone |= set(chosen)
+                for ref in chosen:
+                    del truth[ref]
+                back = draw.sample(sorted(gone), len(gone) // 2)
+                assert known.restore("S", back) == len(back)
+                gone -= set(back)
+                assert [stored.entry for stored in known.entries()] == [truth[ref] for ref in sorted(truth)]
+                assert known.check() == len(truth)
+            ref = draw.choice(sorted(truth)) if truth else "nothing"
+            number = known.source_numbers()["S"]
+            found = known.blocks.find(number, ref)
+            assert (found is None) == (not truth)
+            with HashList.open(folder / "b.hml", create=True) as other:
+                shuffled = list(truth.values())
+                draw.shuffle(shuffled)
+                other.import_entries(shuffled, "S")
+                if gone:
+                    other.retract("S", sorted(gone), allow_unseen=True)
+                assert digests(other) == digests(known)
+                assert other.snapshot == known.snapshot
+
+
+def test_runs_of_one_input_contradict_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first record of a reference stands, wherever the second comes: in the same run, in a later one, behind what
+    was added at once.
+    """
+    monkeypatch.setattr(importer, "_GATHERED_ROWS", 10)
+    monkeypatch.setattr(importer, "_CHUNK", 5)
+    order = [*range(20, 40), *range(10), 25, 3, 35, 39, *range(50, 60), 55]
+    entries = [Entry.make(f"{n:02}", {"md5": md5((n, at))}) for at, n in enumerate(order)]
+    with HashList.open(tmp_path / "a.hml", create=True) as known:
+        with pytest.raises(RecordError, match="stands in an earlier record"):
+            known.import_entries(entries, "S")
+        assert known.check() == 0
+        summary = known.import_entries(entries, "S", skip_invalid=True)
+        assert (summary.added, summary.invalid, summary.unchanged) == (40, 5, 0)
+        firsts = {f"{n:02}": md5((n, order.index(n))) for n in order}
+        assert {s.entry.ref: s.entry.hashes["md5"] for s in known.entries()} == firsts
+        assert sorted(p.partition("record ")[2].partition(":")[0] for p in summary.problems) == [
+            "31", "32", "33", "34", "45",
+        ]  # fmt: skip
+
+
+def test_sources_within_an_input(tmp_path: Path) -> None:
+    """Entries and withdrawals of several members of an organisation come in one file, in any order."""
+    items = [Entry.make(str(n), {"md5": md5(n)}, origin=f"member {n % 3}") for n in range(300)]
+    with HashList.open(tmp_path / "a.hml", create=True) as known:
+        known.import_entries([*items, Retraction("7", "wrong", "member 1"), Retraction("900", "", "member 2")], "NCMEC")
+        assert known.info().sources == {"NCMEC": 0, "NCMEC member 0": 100, "NCMEC member 1": 99, "NCMEC member 2": 100}
+        again = known.import_entries(items, "NCMEC")
+        assert (again.added, again.replaced, again.unchanged, again.retracted) == (0, 0, 299, 1)
+        assert known.check() == 299
+
+
+def test_find_and_newer_than(tmp_path: Path) -> None:
+    with HashList.open(tmp_path / "a.hml", create=True) as known:
+        known.import_entries([Entry.make(f"{n:04}", {"md5": md5(n)}) for n in range(2000)], "S")
+        known.import_entries([Entry.make("0700", {"md5": md5("new")})], "S")
+        number = known.source_numbers()["S"]
+        found = known.blocks.find(number, "0700")
+        assert found is not None
+        assert (found[0], found[7]) == ("0700", 2)
+        assert known.blocks.find(number, "0700x") is None
+        [rows] = known.blocks.rows(number, newer_than=1)
+        assert [r[0] for r in rows if r[7] > 1] == ["0700"]
+        [former] = known.history.former(number, "0700")
+        assert (former.since, former.ended) == (1, 2)
+        assert former.row is not None
+        assert former.row[5][4:] == md5(700)
+        known.retract("S", ["0700"])
+        assert [(f.since, f.ended, f.row) for f in known.history.former(number, "0700")] == [(1, 2, None), (2, 3, None)]
+
+
+def test_parts_whose_beginning_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(block, "MAX_ROWS", 3)
+    with HashList.open(tmp_path / "a.hml", create=True) as known:
+        known.import_entries([Entry.make(f"{n:04}", {"md5": md5(n)}) for n in range(20)], "S")
+        known._connection.execute("DELETE FROM block WHERE part = 0")
+        with pytest.raises(ListDamagedError, match="the part before it is gone"):
+            known.retract("S", ["0019"])
