@@ -41,6 +41,7 @@ ONE_IMPORTER = {
     "PIL": "imaging.py",
     "imagehash": "hashers/imagehash_family.py",
     "hashmatch._native": "kernels/native.py",
+    "pyarrow": "lists/arrow.py",
 }
 #: Modules that import what a variable names: the public names, the verbs, and the libraries whose versions are shown.
 COMPUTED_IMPORTS = {"__init__.py", "cli/__init__.py", "cli/doctor_.py"}
@@ -198,7 +199,7 @@ else:
 print()
 print(json.dumps([code, sorted(name.partition(".")[0] for name in sys.modules)]))
 """
-HEAVY = {"faiss", "scipy", "PIL", "imagehash", "pywt", "pdqhash"}
+HEAVY = {"faiss", "scipy", "PIL", "imagehash", "pywt", "pdqhash", "pyarrow"}
 
 
 def loaded(arguments: list[str] | None) -> set[str]:

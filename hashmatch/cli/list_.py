@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 from dataclasses import asdict
@@ -11,7 +10,8 @@ from typing import Any
 
 import click
 
-from hashmatch.cli.console import echo_lines, output_stream, progress_bar, quiet_option
+from hashmatch.cli import list_export
+from hashmatch.cli.console import echo_lines, progress_bar, quiet_option
 from hashmatch.errors import FileExistsAlreadyError, UsageError
 
 
@@ -98,35 +98,7 @@ def _import_lines(summary: Any) -> list[str]:
     return lines
 
 
-@command.command()
-@click.argument("path", metavar="LIST.hml", type=click.Path(path_type=Path))
-@click.option("-o", "--out", metavar="FILE", help="Write to FILE; the default is standard output.")
-@click.option("--format", "form", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True)
-@click.option(
-    "--include-hashes", is_flag=True, help="Export the hashes too. They are sensitive: handle the file as such."
-)
-def export(path: Path, out: str | None, form: str, include_hashes: bool) -> None:
-    """Export the entries that are not retracted, by source and reference.
-
-    Without --include-hashes the export names entries and holds no hash.
-    """
-    from hashmatch.cli.console import utf8_streams
-    from hashmatch.lists.export import CSV_COLUMNS, entry_as_cells, entry_as_dict
-    from hashmatch.lists.store import HashList
-
-    utf8_streams()
-    with HashList.open(path, read_only=True) as known, output_stream(out, [path]) as stream:
-        if form == "jsonl":
-            for stored in known.entries():
-                stream.write(json.dumps(entry_as_dict(stored, hashes=include_hashes), ensure_ascii=False) + "\n")
-            return
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(CSV_COLUMNS)
-        # The writer does not see that a lone carriage return needs quotes where lines end with a line feed.
-        quoting = csv.writer(stream, lineterminator="\n", quoting=csv.QUOTE_ALL)
-        for stored in known.entries():
-            cells = entry_as_cells(stored, hashes=include_hashes)
-            (quoting if any("\r" in cell for cell in cells) else writer).writerow(cells)
+command.add_command(list_export.command, "export")
 
 
 @command.command()

@@ -14,7 +14,7 @@ from types import MappingProxyType, TracebackType
 
 from hashmatch.errors import FormatAmbiguousError, FormatUnknownError, RecordError, UsageError, shorten
 from hashmatch.lists.entry import Entry, Retraction
-from hashmatch.lists.formats import csv_generic, hashdeep, icse, jsonl, pdq, sums
+from hashmatch.lists.formats import csv_generic, hashdeep, icse, jsonl, parquet, pdq, sums
 from hashmatch.lists.formats.source import Head, Input, Limits, Progress, ReadOptions
 
 __all__ = [
@@ -86,6 +86,14 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
             _sums("sha1"),
             _sums("sha256"),
             _sums("sha512"),
+            Format(
+                "parquet",
+                "Parquet or Arrow",
+                parquet.detect,
+                parquet.read,
+                (".parquet", ".arrow", ".feather"),
+                binary=True,
+            ),
             Format("jsonl", "JSON Lines", jsonl.detect, jsonl.read, (".jsonl", ".ndjson"), general=True),
             Format("csv", "CSV with a header", csv_generic.detect, csv_generic.read, (".csv", ".tsv"), general=True),
         )

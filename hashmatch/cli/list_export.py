@@ -1,0 +1,99 @@
+"""``hashmatch list export``."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from hashmatch.cli.console import binary_output, echo_lines, progress_bar, quiet_option
+from hashmatch.errors import UsageError, shorten
+
+if TYPE_CHECKING:
+    from hashmatch.lists.store import HashList, StoredEntry
+
+    Progress = Callable[[int, int | None], None]
+
+#: Names of the writers, written out so that --help loads none of them; a test compares.
+FORMATS = ("csv", "jsonl", "parquet", "vics", "hashdeep", "pdq")
+#: Entries between two steps of the progress bar.
+_STEP = 1024
+VICS_SCHEMES = ("us", "uk", "default", "custom")
+
+
+@click.command()
+@click.argument("path", metavar="LIST.hml", type=click.Path(path_type=Path))
+@click.option("-o", "--out", metavar="FILE", help="Write to FILE; the default is standard output.")
+@click.option("--format", "form", type=click.Choice(FORMATS), help="By default FILE's suffix decides, else csv.")
+@click.option("--source", "sources", multiple=True, help="Only the entries of this source; may be given several times.")
+@click.option(
+    "--include-hashes", is_flag=True, help="Export the hashes too. They are sensitive: handle the file as such."
+)
+@click.option(
+    "--vics-scheme",
+    type=click.Choice(VICS_SCHEMES),
+    default="us",
+    show_default=True,
+    help="Category scheme of a VICS file; entries of other schemes lose their category.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print what was exported, and lost, as JSON.")
+@quiet_option
+def command(
+    path: Path,
+    out: str | None,
+    form: str | None,
+    sources: tuple[str, ...],
+    include_hashes: bool,
+    vics_scheme: str,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Export the entries that are not retracted, by source and reference.
+
+    Without --include-hashes the export names entries and holds no hash. What the format cannot hold is listed
+    afterwards on standard error, with the number of entries that lost it.
+    """
+    from hashmatch.cli.console import utf8_streams
+    from hashmatch.lists.store import HashList
+    from hashmatch.lists.writers import WriteOptions, export, writer_for
+
+    utf8_streams()
+    writer = writer_for(form, out)
+    options = WriteOptions(include_hashes=include_hashes, vics_scheme=vics_scheme)
+    with HashList.open(path, read_only=True) as known:
+        wanted = _known_sources(known, sources)
+        with (
+            binary_output(out, [path]) as write,
+            progress_bar(f"exporting {path.name}", "entries", quiet=quiet) as progress,
+        ):
+            account = export(lambda: _chosen(known, wanted, progress), writer, write, options)
+    if as_json:
+        # Standard output may hold the export itself.
+        click.echo(json.dumps(account.as_dict(), ensure_ascii=False), err=out in (None, "-", "/dev/stdout"))
+    elif not quiet:
+        echo_lines(account.lines())
+
+
+def _known_sources(known: HashList, names: Iterable[str]) -> frozenset[str]:
+    """The sources to export; none for all of them.
+
+    Raises:
+        UsageError: the list has no such source.
+    """
+    there = known.sources()
+    wanted = frozenset(unicodedata.normalize("NFC", name) for name in names)
+    for name in sorted(wanted.difference(there)):
+        raise UsageError(f"{known.path}: has no source {shorten(name)}; its sources: {', '.join(there) or 'none'}")
+    return wanted
+
+
+def _chosen(known: HashList, wanted: frozenset[str], progress: Progress) -> Iterator[StoredEntry]:
+    for number, stored in enumerate(known.entries()):
+        if not number % _STEP:
+            progress(number, None)
+        if not wanted or stored.source in wanted:
+            yield stored

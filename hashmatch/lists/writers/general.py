@@ -1,0 +1,154 @@
+"""What CSV, JSON Lines and Parquet have in common: they hold everything, in the columns of the generic readers.
+
+The few things that those readers refuse are found here, before they are written: what a reader stops at must not be in
+an export. They cannot come from an import, only from a program that made entries by itself.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from hashmatch.algorithms import ALGORITHMS, EMPTY_DIGESTS
+from hashmatch.errors import RecordError
+from hashmatch.lists.entry import canonical_json, pack_hashes, unpack_hashes
+from hashmatch.lists.formats.cells import check_identifier, check_reference, drop_empty
+from hashmatch.lists.formats.fields import OPINIONS, ORIGIN, WRAPPED, opinions_cell
+from hashmatch.lists.formats.jsonl import parse_object
+from hashmatch.lists.formats.source import Limits
+from hashmatch.lists.writers.account import Account, WriteOptions
+
+if TYPE_CHECKING:
+    from hashmatch.lists.store import StoredEntry
+
+__all__ = ["COLUMNS", "LONG", "Row", "rows", "too_long"]
+
+#: Columns of CSV and Parquet exports, in their order. Metadata and opinions are columns of JSON text.
+COLUMNS = (
+    "id",
+    ORIGIN,
+    "category_scheme",
+    "category",
+    "media_type",
+    "size",
+    *ALGORITHMS,
+    "pdq_quality",
+    OPINIONS,
+    WRAPPED,
+)
+
+#: Source, reference, (scheme, code), media type, size, metadata, packed hashes, opinions.
+Row = tuple[str, str, "tuple[str, str] | None", str, "int | None", str, bytes, str]
+
+#: Characters from which a line is measured.
+LONG = 1 << 20
+
+_LIMITS = Limits()
+_EMPTY = tuple(EMPTY_DIGESTS.values())
+#: Escapes in JSON text that may stand for what text may not hold; a backslash before them may be escaped itself.
+_SUSPICIOUS = re.compile(r"\\(?:u[0d]|[bfr])")
+
+
+def rows(entries: Iterable[StoredEntry], account: Account, options: WriteOptions) -> Iterator[Row]:
+    """What is written of the entries; what is not is noted in the account, and ``written`` is counted."""
+    categories: dict[tuple[str, str] | None, bool] = {None: True}
+    with_hashes = options.include_hashes
+    for stored in entries:
+        entry = stored.entry
+        ref, category, metadata, packed, opinions = entry[0], entry[1], entry[4], entry[5], entry[7]
+        if not ref.isprintable() and not _is_reference(ref):
+            account.left_out["a reference with control characters"] += 1
+            continue
+        if len(packed) <= 4 and with_hashes:
+            account.left_out["no hash"] += 1
+            continue
+        if category not in categories:
+            categories[category] = _is_category(category)
+        if not categories[category]:
+            account.lost["category"] += 1
+            category = None
+        if metadata and (
+            "\n" in metadata
+            or len(metadata) > _LIMITS.max_string
+            or ("\\" in metadata and _SUSPICIOUS.search(metadata))
+            or metadata.count("{") + metadata.count("[") > _LIMITS.max_json_depth
+        ):
+            metadata = _held_metadata(metadata, account)
+        if opinions and not _are_opinions(opinions):
+            account.lost["opinions"] += 1
+            opinions = ""
+        if with_hashes and any(digest in packed for digest in _EMPTY):
+            packed = _without_empty(packed, account)
+            if not packed:
+                continue
+        account.written += 1
+        yield stored.source, ref, category, entry[2], entry[3], metadata, packed, opinions
+
+
+def too_long(line: str, account: Account) -> bool:
+    """Whether a line is longer than readers take; it is then noted as left out."""
+    if len(line.encode()) <= _LIMITS.max_line_bytes:
+        return False
+    account.left_out[f"more than {_LIMITS.max_line_bytes:,} bytes in one line"] += 1
+    account.written -= 1
+    return True
+
+
+def _is_reference(ref: str) -> bool:
+    try:
+        check_identifier(ref, "id", _LIMITS.max_string)
+    except RecordError:
+        return False
+    return True
+
+
+def _is_category(category: tuple[str, str] | None) -> bool:
+    """Whether the readers take a category back as it is."""
+    if category is None:
+        return True
+    scheme, code = category
+    try:
+        for text in category:
+            check_reference(text, "category", _LIMITS.max_string)
+    except RecordError:
+        return False
+    return bool(code) and code.strip() == code and scheme.strip() == scheme
+
+
+def _are_opinions(text: str) -> bool:
+    try:
+        return opinions_cell(text, _LIMITS) == text
+    except RecordError:
+        return False
+
+
+def _held_metadata(text: str, account: Account) -> str:
+    """The part of the metadata that readers take back, as canonical JSON."""
+    try:
+        parse_object(text, _LIMITS)
+        return canonical_json(json.loads(text)) if "\n" in text else text
+    except RecordError:
+        held = {}
+    for key, value in json.loads(text).items():
+        try:
+            parse_object(canonical_json({key: value}), _LIMITS)
+            held[key] = value
+        except (RecordError, RecursionError):
+            account.lose_metadata(key)
+    return canonical_json(held) if held else ""
+
+
+def _without_empty(packed: bytes, account: Account) -> bytes:
+    """The hashes but for digests of the empty file, which every reader drops; nothing where none is left."""
+    hashes, quality = unpack_hashes(packed)
+    before = list(hashes)
+    drop_empty(hashes)
+    if not hashes:
+        account.left_out["no hash but digests of the empty file"] += 1
+        return b""
+    for name in before:
+        if name not in hashes:
+            account.lost[f"{name} hash (of the empty file)"] += 1
+    return pack_hashes(hashes, quality)
