@@ -9,11 +9,13 @@ The tree (exit code of the command line in parentheses)::
     │   ├── KernelUnavailableError       (2)  an implementation was forced that this machine lacks
     │   ├── ArrayError                   (2)  wrong dtype, shape or contiguity handed to a kernel or a search
     │   ├── FileExistsAlreadyError       (2)  would overwrite what it was not asked to overwrite
+    │   ├── ConflictError                (2)  two lists disagree about an entry, and nobody said whose word counts
     │   └── RoleError                    (2)  a known-good list where known material is due, or the other way round
     ├── InputError                       (3)  an input file is missing, unreadable, invalid or damaged
     │   ├── InputNotFoundError           (3)  no such file, a folder where a file is due, or no permission
     │   ├── FormatUnknownError           (3)  no reader claims the file
     │   ├── FormatAmbiguousError         (3)  more than one reader claims the file
+    │   ├── DeltaError                   (3)  a delta is damaged, or does not lead on from where the list is
     │   └── RecordError                  (3)  one record is malformed: where, field, found, expected
     │       └── HashTextError            (3)  a hash's text form is malformed
     ├── ListError                        (3)  a list cannot be opened or trusted
@@ -64,6 +66,8 @@ __all__ = [
     "CompiledListForeignError",
     "CompiledListTruncatedError",
     "CompiledListVersionError",
+    "ConflictError",
+    "DeltaError",
     "FileExistsAlreadyError",
     "FormatAmbiguousError",
     "FormatUnknownError",
@@ -161,6 +165,10 @@ class FileExistsAlreadyError(UsageError):
     """The file to be created is there already."""
 
 
+class ConflictError(UsageError):
+    """Two lists that are merged say different things about one entry, and nobody said whose word counts."""
+
+
 class RoleError(UsageError):
     """A known-good list where known material is due, or the other way round."""
 
@@ -181,6 +189,10 @@ class FormatUnknownError(InputError):
 
 class FormatAmbiguousError(InputError):
     """More than one reader claims the file; nothing is guessed."""
+
+
+class DeltaError(InputError):
+    """A delta between two snapshots of a list that is damaged, or that does not lead on from where the list is."""
 
 
 class RecordError(InputError):

@@ -124,8 +124,9 @@ def digests(known: HashList) -> dict[str, list[bytes]]:
 def test_against_a_dictionary(
     tmp_path_factory: pytest.TempPathFactory, gathered: int, run: int, step: int, most: int, seed: int
 ) -> None:
-    """Random imports, replacements, retractions and restorations, in random order, beside a dictionary of what should be
-    there. Small caps make runs, merges and parts of few entries.
+    """Random imports, replacements, retractions and restorations, in random order, beside a dictionary of the truth.
+
+    Small caps make runs, merges and parts of few entries.
     """
     draw = random.Random(seed)
     folder = tmp_path_factory.mktemp("blocks")

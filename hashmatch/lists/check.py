@@ -89,7 +89,7 @@ def _check_history(known: HashList, changes: set[int]) -> None:
                 raise ListDamagedError(f"{where}: names changes {former.since} to {former.ended}")
             if former.row is not None and content_digest(names[former.source], former.row) != former.content:
                 raise ListDamagedError(f"{where}: does not agree with its digest")
-        for tombstone in known.history.tombstones():
+        for tombstone in known.history.tombstones_since(0):
             if not {tombstone.change, tombstone.undone or tombstone.change} <= changes:
                 raise ListDamagedError(
                     f"{known.path}: the retraction of {shorten(tombstone.ref)} names a change that is gone"

@@ -132,10 +132,12 @@ class History:
         query = "SELECT * FROM former WHERE source = ? AND ref = ? ORDER BY ended"
         return list(map(_former, self._connection.execute(query, (source, ref))))
 
-    def former_since(self, number: int) -> Iterator[Former]:
-        """All versions that a change after ``number`` ended, by key and end."""
-        query = "SELECT * FROM former WHERE ended > ? ORDER BY source, ref, ended"
-        yield from map(_former, self._connection.execute(query, (number,)))
+    def former_since(self, number: int, source: int | None = None) -> Iterator[Former]:
+        """All versions that a change after ``number`` ended, by key and end; those of one source only, where given."""
+        condition = "ended > ?" + ("" if source is None else " AND source = ?")
+        query = f"SELECT * FROM former WHERE {condition} ORDER BY source, ref, ended"  # noqa: S608
+        values = (number,) if source is None else (number, source)
+        yield from map(_former, self._connection.execute(query, values))
 
     # ------------------------------------------------------------------ retractions
 
@@ -143,6 +145,11 @@ class History:
         """The references of a source that are retracted."""
         query = "SELECT ref FROM retraction WHERE source = ? AND undone IS NULL"
         return {ref for (ref,) in self._connection.execute(query, (source,))}
+
+    def standing(self, source: int) -> Iterator[Tombstone]:
+        """The retractions of a source that stand, by reference."""
+        query = f"{_TOMBSTONE} WHERE source = ? AND undone IS NULL ORDER BY ref"
+        yield from map(Tombstone._make, self._connection.execute(query, (source,)))
 
     def withdraw(self, source: int, name: str, reasons: Mapping[str, str], number: int) -> tuple[list[str], list[str]]:
         """Retract entries: delete them, and what is known of their former versions.
@@ -196,14 +203,17 @@ class History:
             for ref in refs
         )
 
-    def tombstones(self, *, source: int | None = None, ref: str | None = None) -> Iterator[Tombstone]:
-        """Retractions, those that were taken back among them, by key and change."""
-        condition, values = "1", tuple(value for value in (source, ref) if value is not None)
-        if source is not None:
-            condition = "source = ?" + (" AND ref = ?" if ref is not None else "")
-        query = f"SELECT source, ref, change, undone, reason, content FROM retraction WHERE {condition}"  # noqa: S608
-        for found in self._connection.execute(query + " ORDER BY source, ref, change", values):
-            yield Tombstone(*found)
+    def tombstones(self, source: int, ref: str) -> list[Tombstone]:
+        """The retractions of a key, those that were taken back among them, oldest first."""
+        query = f"{_TOMBSTONE} WHERE source = ? AND ref = ? ORDER BY change"
+        return list(map(Tombstone._make, self._connection.execute(query, (source, ref))))
+
+    def tombstones_since(self, number: int, source: int | None = None) -> Iterator[Tombstone]:
+        """Retractions that were made or taken back after change ``number``, by key and change."""
+        condition = "(change > ? OR undone > ?)" + ("" if source is None else " AND source = ?")
+        values = (number, number) if source is None else (number, number, source)
+        query = f"{_TOMBSTONE} WHERE {condition} ORDER BY source, ref, change"
+        yield from map(Tombstone._make, self._connection.execute(query, values))
 
     # ------------------------------------------------------------------ opinions
 
@@ -239,6 +249,21 @@ class History:
             found.setdefault(ref, []).append(Opinion(algorithm, organisation, bool(affirmative), reason))
         return found
 
+    def opinions_since(self, number: int) -> Iterator[tuple[int, str, Opinion, int, int | None]]:
+        """(source, reference, opinion, change that brought it, change that ended it or None) of every opinion that was
+        given here and changed after change ``number``, with its other versions, by key, algorithm and organisation.
+        """
+        query = (
+            "SELECT source, ref, algorithm, organisation, affirmative, reason, change, ended FROM opinion o"
+            " WHERE EXISTS (SELECT 1 FROM opinion n WHERE (n.change > ? OR n.ended > ?) AND n.source = o.source"
+            " AND n.ref = o.ref AND n.algorithm = o.algorithm AND n.organisation = o.organisation)"
+            " ORDER BY source, ref, algorithm, organisation, change"
+        )
+        for source, ref, algorithm, organisation, affirmative, reason, change, ended in self._connection.execute(
+            query, (number, number)
+        ):
+            yield source, ref, Opinion(algorithm, organisation, bool(affirmative), reason), change, ended
+
     def opinion_versions(self, source: int, ref: str) -> list[tuple[Opinion, int, int | None]]:
         """(opinion, change that brought it, change that ended it or None) of an entry, oldest first."""
         query = (
@@ -251,6 +276,9 @@ class History:
                 query, (source, ref)
             )
         ]
+
+
+_TOMBSTONE = "SELECT source, ref, change, undone, reason, content FROM retraction"
 
 
 def _former(values: tuple[Any, ...]) -> Former:

@@ -246,7 +246,7 @@ class Importer:
                 ordinals.append(ordinal)
             elif isinstance(item, Retraction):
                 self._source(item.origin).retractions[item.ref] = item.reason
-            elif isinstance(item, _Fatal):
+            elif isinstance(item, _FatalError):
                 raise item.error
             else:
                 self._invalid(item)
@@ -365,12 +365,12 @@ def _next_chunk(iterator: Iterator[Item]) -> list[Item]:
     try:
         chunk.extend(islice(iterator, _CHUNK))
     except RecordError as error:
-        chunk.append(_Fatal(error))
+        chunk.append(_FatalError(error))
     return chunk
 
 
-class _Fatal(RecordError):
-    """An error after which the rest of the input is not usable: it is raised even where malformed records are skipped."""
+class _FatalError(RecordError):
+    """An error after which the rest of the input is not usable: raised even where malformed records are skipped."""
 
     def __init__(self, error: RecordError) -> None:
         super().__init__(str(error))

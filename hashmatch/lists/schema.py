@@ -24,7 +24,7 @@ from hashmatch.errors import (
     shorten,
 )
 from hashmatch.files import create_private, storage_error, temporary_beside
-from hashmatch.lists.snapshot import snapshot_id
+from hashmatch.lists.snapshot import empty_snapshot_id
 
 __all__ = ["ROLES", "connect", "create", "is_sqlite", "sqlite_errors", "utc_now"]
 
@@ -161,7 +161,7 @@ def create(path: Path, role: str) -> None:
             connection.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
             connection.executemany(
                 "INSERT INTO meta VALUES (?, ?)",
-                [("role", role), ("created", utc_now()), ("snapshot", snapshot_id(connection, role, None))],
+                [("role", role), ("created", utc_now()), ("snapshot", empty_snapshot_id(role))],
             )
         # A link, unlike a rename, never replaces what another process created meanwhile.
         try:

@@ -7,18 +7,26 @@ import sqlite3
 
 from hashmatch.lists.blocks import Blocks
 
-__all__ = ["snapshot_id"]
+__all__ = ["empty_snapshot_id", "snapshot_id"]
 
 
-def snapshot_id(connection: sqlite3.Connection, role: str, blocks: Blocks | None) -> str:
+_MAGIC = b"hashmatch snapshot 2\0"
+
+
+def empty_snapshot_id(role: str) -> str:
+    """The id of a list that holds nothing."""
+    return hashlib.sha256(_MAGIC + role.encode() + b"\0retracted\0opinions\0").hexdigest()
+
+
+def snapshot_id(connection: sqlite3.Connection, role: str, blocks: Blocks) -> str:
     """SHA-256, in hexadecimal, over the role, the digests of all blocks, the retractions and the opinions given here.
 
     The order is the content's own, and so is where blocks end: lists that hold the same share an id whatever their
-    history. ``blocks`` is None for a list that was just made.
+    history.
     """
-    digest = hashlib.sha256(b"hashmatch snapshot 2\0" + role.encode() + b"\0")
+    digest = hashlib.sha256(_MAGIC + role.encode() + b"\0")
     for name, number in connection.execute("SELECT name, id FROM source ORDER BY name").fetchall():
-        found = blocks.digests(number) if blocks is not None else []
+        found = blocks.digests(number)
         if found:
             digest.update(name.encode() + b"\0" + len(found).to_bytes(8, "little") + b"".join(found))
     digest.update(b"retracted\0")

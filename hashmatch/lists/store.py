@@ -24,13 +24,15 @@ from hashmatch.errors import (
 from hashmatch.files import path_as_text
 from hashmatch.lists import schema
 from hashmatch.lists.blocks import Blocks
+from hashmatch.lists.delta import DeltaSummary, apply_delta, refuse_other_target
 from hashmatch.lists.entry import Entry, Opinion, Retraction
 from hashmatch.lists.formats import Format, open_entries
-from hashmatch.lists.formats.source import Limits
+from hashmatch.lists.formats.source import Input, Limits
 from hashmatch.lists.history import Change, History
 from hashmatch.lists.importer import Importer, ImportSummary, checked
+from hashmatch.lists.merge import MergeSummary, merge_lists
 from hashmatch.lists.names import encodable, operator_name, references, source_name
-from hashmatch.lists.snapshot import snapshot_id
+from hashmatch.lists.snapshot import empty_snapshot_id, snapshot_id
 from hashmatch.lists.statistics import count_entries
 
 __all__ = ["ChangeInProgress", "HashList", "ImportSummary", "ListInfo", "StoredEntry"]
@@ -76,6 +78,8 @@ class ChangeInProgress:
     sha256: bytes = b""
     counts: Mapping[str, int] = field(default_factory=dict)
     snapshot: str = ""
+    #: Called when the snapshot is known, before the change is committed; an error undoes it.
+    check: Callable[[], object] = lambda: None
 
     def of(self, summary: ImportSummary) -> None:
         """Take over what an import says of itself."""
@@ -416,6 +420,57 @@ class HashList:
         discard_cache(self.path)
         return changed
 
+    def apply_delta(
+        self, path: str | os.PathLike[str], *, limits: Limits | None = None, progress: Progress | None = None
+    ) -> DeltaSummary:
+        """Apply a delta that `delta.write_delta` wrote: all of it or nothing.
+
+        Raises:
+            DeltaError: damaged, applied already, out of order or of another list; the message says which.
+            InputError: the file cannot be read.
+            ListBusyError, StorageError, ListDamagedError: the list could not be changed.
+        """
+        with Input(os.fspath(path), limits=limits, progress=progress) as source, self.changing("delta") as change:
+            summary = apply_delta(self, source, change)
+            source.finish()
+            summary.name, summary.bytes, summary.sha256 = path_as_text(path), source.bytes_read, source.sha256
+            change.name, change.size, change.sha256 = summary.name, summary.bytes, bytes.fromhex(summary.sha256)
+            change.counts = summary.counts
+            change.check = lambda: refuse_other_target(summary, change.snapshot)
+        discard_cache(self.path)
+        return summary
+
+    def merge(self, other: HashList, *, on_conflict: str = "refuse") -> MergeSummary:
+        """Take over the entries, retractions and opinions of another list, each under its own source.
+
+        Args:
+            other: the other list; it is not changed.
+            on_conflict: where both have an entry of one key, or an opinion of one organisation, that differ:
+                ``refuse``, keep ``ours``, or take ``theirs``.
+
+        Raises:
+            RoleError: lists of different roles.
+            ConflictError: they differ, and ``on_conflict`` is ``refuse``; nothing is changed.
+            UsageError: another ``on_conflict``, or a list merged with itself.
+            ListBusyError, StorageError, ListDamagedError: a list could not be read or changed.
+        """
+        if os.path.samefile(self.path, other.path):  # noqa: PTH121
+            raise UsageError(f"{self.path}: cannot be merged with itself; give another list")
+        summary = MergeSummary(path_as_text(other.path), other.snapshot)
+        with self.changing("merge") as change, schema.sqlite_errors(other.path):
+            merge_lists(self, other, change.number, summary, on_conflict)
+            change.name, change.counts = summary.name, summary.counts()
+            change.sha256 = bytes.fromhex(summary.other)
+        summary.snapshot = change.snapshot
+        discard_cache(self.path)
+        return summary
+
+    def add_source(self, name: str) -> int:
+        """The number of a source, which is made where there is none. Part of a change."""
+        self._connection.execute("INSERT INTO source (name) VALUES (?) ON CONFLICT DO NOTHING", (name,))
+        (number,) = self._connection.execute("SELECT id FROM source WHERE name = ?", (name,)).fetchone()
+        return int(number)
+
     def _source_number(self, source: str) -> int:
         name = unicodedata.normalize("NFC", source)
         row = self._connection.execute("SELECT id FROM source WHERE name = ?", (name,)).fetchone()
@@ -456,6 +511,7 @@ class HashList:
             change = ChangeInProgress(self.history.next_number(), operation)
             yield change
             change.snapshot = self._refresh()
+            change.check()
             self.history.record(
                 Change(
                     change.number,
@@ -514,6 +570,10 @@ class HashList:
     def content_snapshot(self) -> str:
         """The snapshot id from the blocks, retractions and opinions themselves. FORMATS.md defines it."""
         return snapshot_id(self._connection, self.role, self.blocks)
+
+    def empty_snapshot(self) -> str:
+        """The snapshot id of a list of this role that holds nothing."""
+        return empty_snapshot_id(self.role)
 
     def count(self) -> int:
         """How many entries there are."""
