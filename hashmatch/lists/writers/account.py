@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from hashmatch.algorithms import ALGORITHMS
-from hashmatch.lists.entry import Entry, unpack_hashes
-from hashmatch.lists.formats.cells import shown_field
+from hashmatch.algorithms import ALGORITHMS, EMPTY_DIGESTS
+from hashmatch.lists.entry import Entry, pack_hashes, unpack_hashes
+from hashmatch.lists.formats.cells import drop_empty, shown_field
 
 __all__ = [
+    "EMPTY",
     "Account",
     "Measured",
     "Places",
@@ -25,10 +26,14 @@ __all__ = [
     "checked_mask",
     "lose_the_rest",
     "places_of",
+    "without_empty",
 ]
 
 #: Where a writer puts bytes: the ``write`` of a binary stream.
 Sink = Callable[[bytes], object]
+
+#: Digests of the empty file: packed hashes that hold none of them need no closer look.
+EMPTY = tuple(EMPTY_DIGESTS.values())
 
 #: Different names of metadata that an account lists; lists from somewhere may have a name of its own for every entry.
 _MAX_KEYS = 200
@@ -149,6 +154,21 @@ class SharedReferences:
         """Put the count into an account, unless it is 0."""
         if shared := self.count():
             account.lost["reference: several entries have the same"] = shared
+
+
+def without_empty(packed: bytes, account: Account) -> bytes:
+    """Packed hashes but for digests of the empty file, which every reader drops; nothing where none is left."""
+    hashes, quality = unpack_hashes(packed)
+    before = list(hashes)
+    if not drop_empty(hashes):  # the bytes of such a digest stand in something else
+        return packed
+    if not hashes:
+        account.left_out["no hash but digests of the empty file"] += 1
+        return b""
+    for name in before:
+        if name not in hashes:
+            account.lost[f"{name} hash (of the empty file)"] += 1
+    return pack_hashes(hashes, quality)
 
 
 def lose_the_rest(entry: Entry, account: Account) -> None:

@@ -11,19 +11,19 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from hashmatch.algorithms import ALGORITHMS, EMPTY_DIGESTS
+from hashmatch.algorithms import ALGORITHMS
 from hashmatch.errors import RecordError
-from hashmatch.lists.entry import canonical_json, pack_hashes, unpack_hashes
-from hashmatch.lists.formats.cells import check_identifier, check_reference, drop_empty
+from hashmatch.lists.entry import canonical_json
+from hashmatch.lists.formats.cells import check_identifier, check_reference
 from hashmatch.lists.formats.fields import OPINIONS, ORIGIN, WRAPPED, opinions_cell
 from hashmatch.lists.formats.jsonl import parse_object
 from hashmatch.lists.formats.source import Limits
-from hashmatch.lists.writers.account import Account, WriteOptions
+from hashmatch.lists.writers.account import EMPTY, Account, WriteOptions, without_empty
 
 if TYPE_CHECKING:
     from hashmatch.lists.store import StoredEntry
 
-__all__ = ["COLUMNS", "LONG", "Row", "rows", "too_long"]
+__all__ = ["COLUMNS", "LONG", "Row", "held_metadata", "rows", "too_long"]
 
 #: Columns of CSV and Parquet exports, in their order. Metadata and opinions are columns of JSON text.
 COLUMNS = (
@@ -46,7 +46,6 @@ Row = tuple[str, str, "tuple[str, str] | None", str, "int | None", str, bytes, s
 LONG = 1 << 20
 
 _LIMITS = Limits()
-_EMPTY = tuple(EMPTY_DIGESTS.values())
 #: Escapes in JSON text that may stand for what text may not hold; a backslash before them may be escaped itself.
 _SUSPICIOUS = re.compile(r"\\(?:u[0d]|[bfr])")
 
@@ -69,18 +68,13 @@ def rows(entries: Iterable[StoredEntry], account: Account, options: WriteOptions
         if not categories[category]:
             account.lost["category"] += 1
             category = None
-        if metadata and (
-            "\n" in metadata
-            or len(metadata) > _LIMITS.max_string
-            or ("\\" in metadata and _SUSPICIOUS.search(metadata))
-            or metadata.count("{") + metadata.count("[") > _LIMITS.max_json_depth
-        ):
-            metadata = _held_metadata(metadata, account)
+        if metadata:
+            metadata = held_metadata(metadata, account)
         if opinions and not _are_opinions(opinions):
             account.lost["opinions"] += 1
             opinions = ""
-        if with_hashes and any(digest in packed for digest in _EMPTY):
-            packed = _without_empty(packed, account)
+        if with_hashes and any(digest in packed for digest in EMPTY):
+            packed = without_empty(packed, account)
             if not packed:
                 continue
         account.written += 1
@@ -124,8 +118,15 @@ def _are_opinions(text: str) -> bool:
         return False
 
 
-def _held_metadata(text: str, account: Account) -> str:
+def held_metadata(text: str, account: Account) -> str:
     """The part of the metadata that readers take back, as canonical JSON."""
+    if not (
+        "\n" in text
+        or len(text) > _LIMITS.max_string
+        or ("\\" in text and _SUSPICIOUS.search(text))
+        or text.count("{") + text.count("[") > _LIMITS.max_json_depth
+    ):
+        return text
     try:
         parse_object(text, _LIMITS)
         return canonical_json(json.loads(text)) if "\n" in text else text
@@ -138,17 +139,3 @@ def _held_metadata(text: str, account: Account) -> str:
         except (RecordError, RecursionError):
             account.lose_metadata(key)
     return canonical_json(held) if held else ""
-
-
-def _without_empty(packed: bytes, account: Account) -> bytes:
-    """The hashes but for digests of the empty file, which every reader drops; nothing where none is left."""
-    hashes, quality = unpack_hashes(packed)
-    before = list(hashes)
-    drop_empty(hashes)
-    if not hashes:
-        account.left_out["no hash but digests of the empty file"] += 1
-        return b""
-    for name in before:
-        if name not in hashes:
-            account.lost[f"{name} hash (of the empty file)"] += 1
-    return pack_hashes(hashes, quality)

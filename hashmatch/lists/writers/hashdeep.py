@@ -17,6 +17,7 @@ from hashmatch.lists.formats.cells import check_reference
 from hashmatch.lists.formats.hashdeep import MAGIC
 from hashmatch.lists.formats.source import Limits
 from hashmatch.lists.writers.account import (
+    EMPTY,
     Account,
     SharedReferences,
     Sink,
@@ -24,6 +25,7 @@ from hashmatch.lists.writers.account import (
     checked_mask,
     lose_the_rest,
     places_of,
+    without_empty,
 )
 
 if TYPE_CHECKING:
@@ -76,6 +78,10 @@ def write(entries: Iterable[StoredEntry], sink: Sink, options: WriteOptions, acc
         entry = stored.entry
         obstacle = _obstacle(entry.ref, entry.size)
         packed = entry.packed
+        if not obstacle and any(digest in packed for digest in EMPTY):
+            packed = without_empty(packed, account)
+            if not packed:
+                continue
         places = dict(places_of(checked_mask(packed))[0])
         if not obstacle and not places.keys() >= set(columns):
             obstacle = f"no {' or '.join(_missing(columns, places))} hash"
@@ -92,8 +98,6 @@ def write(entries: Iterable[StoredEntry], sink: Sink, options: WriteOptions, acc
         for name in places:
             if name not in columns:
                 account.lost[f"{name} hash"] += 1
-        if entry.quality:
-            account.lost["pdq quality"] += 1
         lose_the_rest(entry, account)
     sink("".join(lines).encode())
     references.note(account)
