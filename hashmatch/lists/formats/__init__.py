@@ -14,7 +14,21 @@ from types import MappingProxyType, TracebackType
 
 from hashmatch.errors import FormatAmbiguousError, FormatUnknownError, RecordError, UsageError, shorten
 from hashmatch.lists.entry import Entry, Retraction
-from hashmatch.lists.formats import csv_generic, hashdeep, icse, jsonl, parquet, pdq, sums
+from hashmatch.lists.formats import (
+    csv_generic,
+    encase,
+    hashdeep,
+    hashkeeper,
+    icse,
+    jsonl,
+    kdb,
+    nsrl_sqlite,
+    nsrl_text,
+    parquet,
+    pdq,
+    sums,
+    tsk_index,
+)
 from hashmatch.lists.formats.source import Head, Input, Limits, Progress, ReadOptions
 
 __all__ = [
@@ -81,6 +95,14 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         for format_ in (
             Format("icse", "INTERPOL ICSE export", icse.detect, icse.read, role="known"),
             Format("hashdeep", "hashdeep", hashdeep.detect, hashdeep.read),
+            Format(
+                "nsrl3", "NSRL RDS 3 (SQLite)", nsrl_sqlite.detect, nsrl_sqlite.read, binary=True, role="known-good"
+            ),
+            Format("nsrl2", "NSRL RDS 2 (NSRLFile.txt)", nsrl_text.detect, nsrl_text.read, role="known-good"),
+            Format("hashkeeper", "HashKeeper", hashkeeper.detect, hashkeeper.read, (".hsh",), role="known-good"),
+            Format("kdb", "Autopsy or Sleuth Kit hash database", kdb.detect, kdb.read, (".kdb",), binary=True),
+            Format("tsk-index", "Sleuth Kit hash index", tsk_index.detect, tsk_index.read, (".idx",)),
+            Format("encase", "EnCase hash set", encase.detect, encase.read, (".hash",), binary=True),
             Format("pdq", "PDQ text", pdq.detect, pdq.read, (".pdq",)),
             _sums("md5"),
             _sums("sha1"),
