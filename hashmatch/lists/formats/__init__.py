@@ -28,6 +28,7 @@ from hashmatch.lists.formats import (
     pdq,
     sums,
     tsk_index,
+    vics,
 )
 from hashmatch.lists.formats.source import Head, Input, Limits, Progress, ReadOptions
 
@@ -94,6 +95,7 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         format_.name: format_
         for format_ in (
             Format("icse", "INTERPOL ICSE export", icse.detect, icse.read, role="known"),
+            Format("vics", "VICS (Project VIC)", vics.detect, vics.read, role="known"),
             Format("hashdeep", "hashdeep", hashdeep.detect, hashdeep.read),
             Format(
                 "nsrl3", "NSRL RDS 3 (SQLite)", nsrl_sqlite.detect, nsrl_sqlite.read, binary=True, role="known-good"
