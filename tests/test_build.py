@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -262,4 +263,6 @@ def test_a_failed_write_leaves_the_former_file(tmp_path: Path, monkeypatch: pyte
 
 def test_the_planned_sections_are_the_written_ones() -> None:
     rows = rows_of(random_items(10, seed=1))
-    assert list(build._section_names(rows)) == [name for name, _, _ in build._sections(rows, b"{}")]
+    planned = list(build.section_names({name: len(column.rows) for name, column in rows.hashes.items()}))
+    with ThreadPoolExecutor(1) as pool:
+        assert planned == [name for name, _, _ in build._sections(rows, b"{}", pool)]

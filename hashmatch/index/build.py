@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +18,29 @@ from hashmatch import kernels
 from hashmatch.algorithms import ALGORITHMS, Kind
 from hashmatch.errors import UsageError
 from hashmatch.files import replace_file
-from hashmatch.index.compiled import ALIGNMENT, HEADER, HEADER_SIZE, MAGIC, TABLE_ROW, VERSION
-from hashmatch.index.exact import build_table, sort_order, table_bits
+from hashmatch.index.exact import as_strings, build_table, sort_order, table_bits
 from hashmatch.index.hamming import has_ring
+from hashmatch.index.section_writer import Blocks, SectionWriter, items_per_block
 
-__all__ = ["HashColumn", "Rows", "write_compiled"]
+__all__ = [
+    "ROW_COLUMNS",
+    "THREADS",
+    "HashColumn",
+    "RowColumn",
+    "Rows",
+    "check_row_count",
+    "hash_mask",
+    "meta_text",
+    "ring_sections",
+    "section_names",
+    "write_compiled",
+]
+
+#: Threads that compute beside the two that hash and write: more gained nothing where the disk is the limit.
+THREADS = 2
+
+#: (name, bytes per item, blocks) of a section.
+SectionData = tuple[str, int, Blocks]
 
 
 @dataclass
@@ -57,6 +76,25 @@ class Rows:
     hashes: Mapping[str, HashColumn] = field(default_factory=dict)
 
 
+class RowColumn(NamedTuple):
+    """A section with one number a row: its name, the attribute of `Rows`, its dtype, the method of `CompiledList`."""
+
+    section: str
+    attribute: str
+    dtype: str
+    method: str
+
+
+#: The sections of numbers that rows have, but for the mask, which comes of the hashes; in the file's order.
+ROW_COLUMNS = (
+    RowColumn("row.source", "source", "<u4", "row_sources"),
+    RowColumn("row.category", "category", "<u4", "row_categories"),
+    RowColumn("row.media", "media", "u1", "row_media"),
+    RowColumn("row.size", "size", "<i8", "row_sizes"),
+    RowColumn("row.quality", "quality", "u1", "row_quality"),
+)
+
+
 def write_compiled(
     path: str | os.PathLike[str],
     rows: Rows,
@@ -68,92 +106,139 @@ def write_compiled(
 ) -> Path:
     """Write a compiled list, replacing ``path`` in one step. The same arguments give the same bytes.
 
+    Computing, hashing and writing go on at the same time, in up to four threads. Beside ``rows`` and the system's own
+    buffers it takes about 40 bytes for each hash of the algorithm that has most, the codes of one Hamming algorithm
+    and three of its ring tables, and 50 MB.
+
     Raises:
         StorageError: the file could not be written; what stood at ``path`` stands there still.
         UsageError: more rows than the format holds.
     """
     n = len(rows.source)
-    if n >= 1 << 32:
-        raise UsageError(f"a compiled list holds at most {(1 << 32) - 1:,} rows; found {n:,}")
-    meta = {
-        "role": role,
-        "sources": [
-            {"name": name, "entries": int(count)}
-            for name, count in zip(sources, np.bincount(rows.source, minlength=len(sources)), strict=True)
-        ],
-        "categories": [list(c) for c in categories],
-        "hashes": {name: len(column.rows) for name, column in rows.hashes.items()},
-    }
-    text = json.dumps(meta, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
-    with replace_file(path) as file:
-        file.write(b"\0" * HEADER_SIZE)
-        # The table's size must be known before the first section is written: sections are planned, then written.
-        plan = list(_section_names(rows))
-        file.write(b"\0" * (TABLE_ROW.size * len(plan)))
-        table = []
-        for name, width, data in _sections(rows, text):
-            file.write(b"\0" * (-file.tell() % ALIGNMENT))
-            if isinstance(data, np.ndarray):
-                raw = memoryview(np.ascontiguousarray(data).tobytes() if not data.size else np.ascontiguousarray(data))  # type: ignore[arg-type]
-            else:
-                raw = memoryview(data)
-            raw = raw.cast("B") if raw.nbytes else memoryview(b"")
-            table.append(TABLE_ROW.pack(name.encode(), file.tell(), raw.nbytes, width, 0, hashlib.sha256(raw).digest()))
-            file.write(raw)
-        if len(table) != len(plan):
-            raise AssertionError("planned and written sections differ")
-        size = file.tell()
-        joined = b"".join(table)
-        head = HEADER.pack(MAGIC, VERSION, len(table), size, n, snapshot, hashlib.sha256(joined).digest())
-        file.seek(0)
-        file.write(head + hashlib.sha256(head).digest() + joined)
+    check_row_count(n)
+    counts = {name: len(column.rows) for name, column in rows.hashes.items()}
+    meta = meta_text(role, sources, np.bincount(rows.source, minlength=len(sources)), categories, counts)
+    with (
+        replace_file(path) as file,
+        SectionWriter(file, list(section_names(counts))) as writer,
+        ThreadPoolExecutor(THREADS, thread_name_prefix="hashmatch-compile") as pool,
+    ):
+        for name, width, blocks in _sections(rows, meta, pool):
+            writer.add(name, width, blocks)
+        writer.finish(n, snapshot)
     return Path(path)
 
 
-def _section_names(rows: Rows) -> Iterator[str]:
-    yield from ("meta", "ref.offsets", "ref.text", "row.source", "row.category", "row.media", "row.size", "row.quality")
-    yield "row.mask"
-    for name in rows.hashes:
+def check_row_count(n: int) -> None:
+    """Refuse more rows than the format can number."""
+    if n >= 1 << 32:
+        raise UsageError(f"a compiled list holds at most {(1 << 32) - 1:,} rows; found {n:,}")
+
+
+def meta_text(
+    role: str,
+    sources: Sequence[str],
+    entries: NDArray[np.int64],
+    categories: Sequence[tuple[str, str]],
+    hashes: Mapping[str, int],
+) -> bytes:
+    """The section ``meta``: ``entries`` is the number of rows of each source, ``hashes`` that of each algorithm."""
+    meta = {
+        "role": role,
+        "sources": [{"name": name, "entries": int(count)} for name, count in zip(sources, entries, strict=True)],
+        "categories": [list(c) for c in categories],
+        "hashes": dict(hashes),
+    }
+    return json.dumps(meta, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+
+
+def section_names(hashes: Mapping[str, int]) -> Iterator[str]:
+    """The names of all sections of a list with so many hashes of each algorithm, in the file's order."""
+    yield from ("meta", "ref.offsets", "ref.text", *(column.section for column in ROW_COLUMNS), "row.mask")
+    for name, count in hashes.items():
         if ALGORITHMS[name].kind is Kind.EXACT:
             yield from (f"{name}.values", f"{name}.rows", f"{name}.table")
         else:
             yield from (f"{name}.codes", f"{name}.starts", f"{name}.rows")
-            if has_ring(name, len(rows.hashes[name].rows)):
+            if has_ring(name, count):
                 yield from (f"{name}.ring.{chunk}" for chunk in range(ALGORITHMS[name].width // 2))
 
 
-def _sections(rows: Rows, meta: bytes) -> Iterator[tuple[str, int, Any]]:
-    """(name, bytes per item, data) of every section, in the order of `_section_names`."""
-    n = len(rows.source)
-    yield "meta", 1, meta
-    yield "ref.offsets", 8, rows.ref_offsets.astype("<u8")
-    yield "ref.text", 1, rows.ref_text
-    yield "row.source", 4, rows.source.astype("<u4")
-    yield "row.category", 4, rows.category.astype("<u4")
-    yield "row.media", 1, rows.media.astype(np.uint8)
-    yield "row.size", 8, rows.size.astype("<i8")
-    yield "row.quality", 1, rows.quality.astype(np.uint8)
-    mask = np.zeros(n, "<u4")
+def hash_mask(rows: Rows) -> NDArray[np.uint32]:
+    """uint32[n]: bit of every algorithm whose hash the row has."""
+    mask = np.zeros(len(rows.source), "<u4")
     for name, column in rows.hashes.items():
         mask[column.rows] |= np.uint32(1 << ALGORITHMS[name].number)
-    yield "row.mask", 4, mask
-    for name, column in rows.hashes.items():
-        width = ALGORITHMS[name].width
-        order = sort_order(column.values)
-        values, owners = column.values[order], column.rows[order].astype("<u4")
+    return mask
+
+
+def ring_sections(name: str, codes: NDArray[np.uint8], pool: ThreadPoolExecutor) -> Iterator[SectionData]:
+    """The ring tables of the sorted, distinct ``codes``: as many at once as there are threads, and one is written."""
+    chunks = range(codes.shape[1] // 2)
+    tables = [pool.submit(kernels.ring_table, codes, chunk) for chunk in chunks[:THREADS]]
+    for chunk in chunks:
+        table = tables.pop(0).result()
+        if chunk + THREADS < len(chunks):
+            tables.append(pool.submit(kernels.ring_table, codes, chunk + THREADS))
+        yield f"{name}.ring.{chunk}", 1, [table]
+
+
+def _sections(rows: Rows, meta: bytes, pool: ThreadPoolExecutor) -> Iterator[SectionData]:
+    """All sections, in the order of `section_names`."""
+    # The order of the next algorithm's hashes is found while those of one are written.
+    columns = list(rows.hashes.items())
+    orders: list[Future[NDArray[np.int64]]] = [pool.submit(sort_order, c.values) for _, c in columns[:1]]
+    yield "meta", 1, [meta]
+    yield "ref.offsets", 8, [rows.ref_offsets.astype("<u8", copy=False)]
+    yield "ref.text", 1, [rows.ref_text]
+    for row_column in ROW_COLUMNS:
+        dtype = np.dtype(row_column.dtype)
+        yield row_column.section, dtype.itemsize, [getattr(rows, row_column.attribute).astype(dtype, copy=False)]
+    yield "row.mask", 4, [hash_mask(rows)]
+    for number, (name, column) in enumerate(columns):
+        order = orders.pop().result()
+        if number + 1 < len(columns):
+            orders.append(pool.submit(sort_order, columns[number + 1][1].values))
         if ALGORITHMS[name].kind is Kind.EXACT:
-            yield f"{name}.values", width, values
-            yield f"{name}.rows", 4, owners
-            yield f"{name}.table", 4, build_table(values, table_bits(len(values))).astype("<u4")
+            yield from _digest_sections(name, column, order, pool)
         else:
-            fresh = np.ones(len(values), np.bool_)
-            fresh[1:] = np.any(values[1:] != values[:-1], axis=1)
-            starts = np.append(np.flatnonzero(fresh), len(values)).astype("<u4")
-            codes = np.ascontiguousarray(values[fresh])
-            del values
-            yield f"{name}.codes", width, codes
-            yield f"{name}.starts", 4, starts
-            yield f"{name}.rows", 4, owners
-            if has_ring(name, len(owners)):
-                for chunk in range(width // 2):  # one at a time in memory
-                    yield f"{name}.ring.{chunk}", 1, kernels.ring_table(codes, chunk)
+            yield from _code_sections(name, column, order, pool)
+
+
+def _digest_sections(
+    name: str, column: HashColumn, order: NDArray[np.int64], pool: ThreadPoolExecutor
+) -> Iterator[SectionData]:
+    # How many digests share a prefix does not depend on their order.
+    table = pool.submit(build_table, column.values, table_bits(len(order)))
+    width = ALGORITHMS[name].width
+    yield f"{name}.values", width, _taken(column.values, order)
+    yield f"{name}.rows", 4, _taken(column.rows.astype("<u4", copy=False), order)
+    yield f"{name}.table", 4, [table.result().astype("<u4", copy=False)]
+
+
+def _code_sections(
+    name: str, column: HashColumn, order: NDArray[np.int64], pool: ThreadPoolExecutor
+) -> Iterator[SectionData]:
+    width = ALGORITHMS[name].width
+    values = np.empty((len(order), width), np.uint8)
+    at = 0
+    for block in _taken(column.values, order):
+        values[at : at + len(block)] = block
+        at += len(block)
+    fresh = np.ones(len(values), np.bool_)
+    fresh[1:] = as_strings(values)[1:] != as_strings(values)[:-1]
+    starts = np.append(np.flatnonzero(fresh), len(values)).astype("<u4")
+    codes = values if len(starts) == len(values) + 1 else values[fresh]
+    del values, fresh
+    yield f"{name}.codes", width, [codes]
+    yield f"{name}.starts", 4, [starts]
+    yield f"{name}.rows", 4, _taken(column.rows.astype("<u4", copy=False), order)
+    if has_ring(name, len(order)):
+        yield from ring_sections(name, codes, pool)
+
+
+def _taken(items: NDArray[Any], order: NDArray[np.int64]) -> Iterator[NDArray[Any]]:
+    """``items[order]`` in blocks."""
+    step = items_per_block(items.nbytes // max(1, len(items)))
+    for start, end in pairwise([*range(0, len(order), step), len(order)]):
+        yield np.take(items, order[start:end], axis=0)
