@@ -9,7 +9,7 @@ from pathlib import Path
 
 __all__ = ["show_stamp", "stamp"]
 
-_PACKAGES = ("numpy", "pillow", "imagehash", "pdqhash", "faiss-cpu", "scipy")
+_PACKAGES = ("numpy", "pillow", "imagehash", "pdqhash", "faiss-cpu", "scipy", "msgspec")
 
 
 def _processor() -> str:

@@ -42,6 +42,7 @@ ONE_IMPORTER = {
     "imagehash": "hashers/imagehash_family.py",
     "hashmatch._native": "kernels/native.py",
     "pyarrow": "lists/arrow.py",
+    "msgspec": "lists/formats/json_stream.py",
 }
 #: Modules that import what a variable names: the public names, the verbs, and the libraries whose versions are shown.
 COMPUTED_IMPORTS = {"__init__.py", "cli/__init__.py", "cli/doctor_.py"}
@@ -199,7 +200,7 @@ else:
 print()
 print(json.dumps([code, sorted(name.partition(".")[0] for name in sys.modules)]))
 """
-HEAVY = {"faiss", "scipy", "PIL", "imagehash", "pywt", "pdqhash", "pyarrow"}
+HEAVY = {"faiss", "scipy", "PIL", "imagehash", "pywt", "pdqhash", "pyarrow", "msgspec"}
 
 
 def loaded(arguments: list[str] | None) -> set[str]:
