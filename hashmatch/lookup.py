@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hashmatch import kernels
-from hashmatch.algorithms import Kind, names
+from hashmatch.algorithms import ALGORITHMS, Kind, names
 from hashmatch.errors import FormatAmbiguousError, FormatUnknownError, RecordError, UsageError, printable, shorten
 from hashmatch.index.compiled import CompiledList
 from hashmatch.index.search import Searcher
@@ -36,13 +36,18 @@ _KEPT_MESSAGES = 100
 
 @dataclass(slots=True)
 class Tally:
-    """Digests looked up, those found, entries that bear them; malformed lines, and what was wrong with the first."""
+    """Digests looked up, those found, entries that bear them; malformed lines, and what was wrong with the first.
+
+    ``bytes`` and ``sha256`` (hex) are of the file, once all of it has been looked up.
+    """
 
     lines: int = 0
     hits: int = 0
     entries: int = 0
     invalid: int = 0
     problems: Sequence[str] = ()
+    bytes: int = 0
+    sha256: str = ""
 
 
 class Lookup:
@@ -59,6 +64,8 @@ class Lookup:
         self.path = compiled.path
         self._searcher = Searcher(compiled)
         self._buffer = np.empty(_BUFFER, np.uint8)
+        #: algorithm -> what is written of the rows that have a digest of it
+        self._marked: dict[str, RowTexts] = {}
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], *, verify: bool = True) -> Self:
@@ -70,6 +77,7 @@ class Lookup:
     def close(self) -> None:
         """Unmap the list."""
         self.__dict__.pop("_texts", None)
+        self._marked.clear()
         self.compiled.close()
 
     def __enter__(self) -> Self:
@@ -146,6 +154,8 @@ class Lookup:
                         tally.problems = [*tally.problems, str(item)]
                 else:
                     yield from self.lines(algorithm, item, tally, hits_only=hits_only)
+            source.finish()
+            tally.bytes, tally.sha256 = source.bytes_read, source.sha256
 
     def lines(
         self, algorithm: str, digests: NDArray[np.uint8], tally: Tally, *, hits_only: bool = False
@@ -166,7 +176,7 @@ class Lookup:
         elif hits_only:
             return
         # The facts of entries are read, and verified, only where something was found.
-        facts = self._texts if hits else _NOTHING
+        facts = self._texts_of(algorithm) if hits else _NOTHING
         texts = facts._replace(rows=self.compiled.digests(algorithm).rows)
         found = Found(np.ascontiguousarray(digests), first, last)
         query = position = 0
@@ -197,6 +207,19 @@ class Lookup:
             _names(["", *(_field(text) for text in categories)]),
         )
 
+    def _texts_of(self, algorithm: str) -> RowTexts:
+        """`_texts`, in which the rows whose digest of this algorithm is disputed say so.
+
+        The mark is part of a second set of categories, so that whoever writes the lines need not know of it.
+        """
+        if algorithm not in self._marked:
+            texts, disputed = self._texts, self.compiled.row_disputed()
+            bit = np.uint32(1 << ALGORITHMS[algorithm].number)
+            with self._searcher.damage():
+                rows = np.flatnonzero(disputed & bit if disputed is not None else ())
+                self._marked[algorithm] = _with_mark(texts, rows) if len(rows) else texts
+        return self._marked[algorithm]
+
     def _line(self, found: Found, texts: RowTexts, query: int, position: int) -> bytes:
         """One line whose reference is not plain."""
         with self._searcher.damage():
@@ -205,6 +228,17 @@ class Lookup:
             source = _name(texts.sources, int(texts.source[row]))
             category = _name(texts.categories, int(texts.category[row]))
         return b"%s\t%s\t%s\t%s\n" % (found.digests[query].tobytes().hex().encode(), source, ref, category)
+
+
+def _with_mark(texts: RowTexts, rows: NDArray[np.int64]) -> RowTexts:
+    """``texts``, in which the category of ``rows`` is followed by the field that marks a disputed digest."""
+    count = len(texts.categories.offsets) - 1
+    category = texts.category.copy()
+    if int(category.max()) >= count:  # it must not pass for one of those that are marked
+        raise ValueError(f"a row names category {int(category.max())}, there are {count}")
+    category[rows] += np.uint32(count)
+    plain = [_name(texts.categories, number).decode() for number in range(count)]
+    return texts._replace(category=category, categories=_names([*plain, *(f"{text}\tdisputed" for text in plain)]))
 
 
 def _field(text: str) -> str:

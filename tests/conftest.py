@@ -5,9 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from hashmatch.cli import run
+from hashmatch.errors import EXIT_CODES
 
 # Deadlines measure the machine, not the code; which examples run must not depend on its speed.
 settings.register_profile(
@@ -39,3 +44,27 @@ def tool() -> Callable[[str], str]:
         return path
 
     return find
+
+
+class Result(NamedTuple):
+    """What a command line printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def cmd(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """A function that runs a command line in an empty folder; no run may end in an internal error."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: object) -> Result:
+        code = run([str(a) for a in arguments])
+        captured = capsys.readouterr()
+        assert "Traceback" not in captured.err
+        assert code in EXIT_CODES
+        assert code != 70
+        return Result(code, captured.out, captured.err)
+
+    return call

@@ -119,7 +119,7 @@ def digests(known: HashList) -> dict[str, list[bytes]]:
 @pytest.mark.parametrize(
     ("gathered", "run", "step", "most"), [(1 << 16, 128, 160, 4096), (300, 7, 3, 4096), (90, 5, 1, 4), (300, 20, 2, 30)]
 )
-@settings(max_examples=25)
+@settings(max_examples=10)
 @given(seed=st.integers(0, 2**32))
 def test_against_a_dictionary(
     tmp_path_factory: pytest.TempPathFactory, gathered: int, run: int, step: int, most: int, seed: int

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from hashmatch.cli.console import echo_lines, progress_bar, quiet_option
+from hashmatch.cli.console import echo_lines, progress_bar, quiet_option, warn_unlogged
 
 
 @click.command("compile")
@@ -25,6 +25,7 @@ def command(path: Path, out: Path | None, quiet: bool) -> None:
 
     with HashList.open(path, read_only=True) as known, progress_bar("compiling", "entries", quiet=quiet) as progress:
         target = known.compile(out or path.with_suffix(".hmx"), progress=progress)
+    warn_unlogged(known.unlogged)
     if not quiet:
         with CompiledList.open(target) as compiled:
             facts = f"{compiled.rows:,} entries, {target.stat().st_size:,} bytes, snapshot {compiled.snapshot.hex()}"

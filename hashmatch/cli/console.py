@@ -21,20 +21,54 @@ __all__ = [
     "binary_output",
     "check_output",
     "echo_lines",
+    "given_references",
     "output_stream",
     "progress_bar",
     "quiet_option",
     "radius_map",
+    "refs_from_option",
     "utf8_streams",
+    "warn_unlogged",
 ]
 
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress bar and no messages but errors.")
+
+refs_from_option = click.option(
+    "--refs-from", metavar="FILE", type=click.File("r", encoding="utf-8-sig"), help="References, one a line."
+)
 
 
 def echo_lines(lines: list[str], *, err: bool = True) -> None:
     """Print lines, by default to standard error, with everything escaped that is not for a terminal."""
     for line in lines:
         click.echo(printable(line), err=err)
+
+
+def given_references(refs: Iterable[str], refs_from: Any, what: str) -> list[str]:
+    """The references of a command line: its arguments, and the lines of the file of `refs_from_option`.
+
+    Args:
+        refs: the arguments.
+        refs_from: the open file, or None.
+        what: what the references are for, for the message where there are none.
+
+    Raises:
+        UsageError: there are none, or the file is not UTF-8.
+    """
+    wanted = list(refs)
+    if refs_from is not None:
+        try:
+            wanted += [line for line in refs_from.read().split("\n") if line]
+        except UnicodeDecodeError as error:
+            raise UsageError(f"--refs-from {refs_from.name}: is not UTF-8 text ({error})") from error
+    if not wanted:
+        raise UsageError(f"no reference was given; name entries {what}, or give --refs-from FILE")
+    return wanted
+
+
+def warn_unlogged(messages: Iterable[str]) -> None:
+    """Say what could not be written to an audit log; see `HashList.unlogged`."""
+    echo_lines([f"WARNING: {message}" for message in messages])
 
 
 @contextlib.contextmanager

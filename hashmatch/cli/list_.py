@@ -1,4 +1,4 @@
-"""``hashmatch list``: create, import, export, info, retract, check."""
+"""``hashmatch list``: create, import, export, info, retract, opinion, check."""
 
 from __future__ import annotations
 
@@ -10,9 +10,16 @@ from typing import Any
 
 import click
 
-from hashmatch.cli import list_export
-from hashmatch.cli.console import echo_lines, progress_bar, quiet_option
-from hashmatch.errors import FileExistsAlreadyError, UsageError
+from hashmatch.cli import list_changes, list_export, list_opinion
+from hashmatch.cli.console import (
+    echo_lines,
+    given_references,
+    progress_bar,
+    quiet_option,
+    refs_from_option,
+    warn_unlogged,
+)
+from hashmatch.errors import FileExistsAlreadyError
 
 
 @click.group("list")
@@ -45,6 +52,11 @@ def create(path: Path, role: str) -> None:
 @click.option("--source", required=True, help="Organisation that the entries come from, for example INTERPOL-ICSE.")
 @click.option("--from", "from_format", metavar="FORMAT", help="Format of the files; by default it is detected.")
 @click.option("--skip-invalid", is_flag=True, help="Leave malformed records out and list them; the default is to stop.")
+@click.option(
+    "--as-role",
+    type=click.Choice(["known", "known-good"]),
+    help="With --from: confirm the list's role for a format that is meant for lists of another role.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 @quiet_option
 def import_(
@@ -53,6 +65,7 @@ def import_(
     source: str,
     from_format: str | None,
     skip_invalid: bool,
+    as_role: str | None,
     as_json: bool,
     quiet: bool,
 ) -> int:
@@ -68,7 +81,12 @@ def import_(
         for file in files:
             with progress_bar(f"importing {Path(file).name}", "bytes", quiet=quiet) as progress:
                 summary = known.import_file(
-                    file, source, from_format=from_format, skip_invalid=skip_invalid, progress=progress
+                    file,
+                    source,
+                    from_format=from_format,
+                    skip_invalid=skip_invalid,
+                    as_role=as_role,
+                    progress=progress,
                 )
             skipped |= summary.invalid > 0
             if as_json:
@@ -83,6 +101,9 @@ def _import_lines(summary: Any) -> list[str]:
         f"{summary.name}: {summary.format}, {summary.records:,} records, SHA-256 {summary.sha256}",
         f"  added {summary.added:,}, replaced {summary.replaced:,}, unchanged {summary.unchanged:,}",
     ]
+    if summary.withdrawn:
+        lines.append(f"  {summary.withdrawn:,} withdrawn: the file says so of entries")
+    lines += [f"  note: {note}" for note in summary.notes]
     if summary.retracted:
         lines.append(f"  {summary.retracted:,} left out: their source has withdrawn them")
     if summary.empty_digests:
@@ -99,6 +120,9 @@ def _import_lines(summary: Any) -> list[str]:
 
 
 command.add_command(list_export.command, "export")
+command.add_command(list_opinion.command, "opinion")
+for verb in list_changes.commands:
+    command.add_command(verb)
 
 
 @command.command()
@@ -151,7 +175,7 @@ def info(path: Path, as_json: bool) -> None:
 @click.argument("path", metavar="LIST.hml", type=click.Path(path_type=Path))
 @click.argument("refs", metavar="REFERENCE...", nargs=-1)
 @click.option("--source", required=True, help="Organisation whose entries are withdrawn.")
-@click.option("--refs-from", metavar="FILE", type=click.File("r", encoding="utf-8-sig"), help="References, one a line.")
+@refs_from_option
 @click.option("--reason", default="", help="Kept with the retraction.")
 @click.option("--allow-unseen", is_flag=True, help="Note references that the list does not hold, too.")
 @click.option("--undo", is_flag=True, help="Take retractions back; the entries return with the next import of them.")
@@ -161,14 +185,7 @@ def retract(
     """Withdraw entries: their hashes are deleted and they stay out of every later import."""
     from hashmatch.lists.store import HashList
 
-    wanted = list(refs)
-    if refs_from is not None:
-        try:
-            wanted += [line for line in refs_from.read().split("\n") if line]
-        except UnicodeDecodeError as error:
-            raise UsageError(f"--refs-from {refs_from.name}: is not UTF-8 text ({error})") from error
-    if not wanted:
-        raise UsageError("no reference was given; name entries to retract, or give --refs-from FILE")
+    wanted = given_references(refs, refs_from, "to retract")
     with HashList.open(path) as known:
         if undo:
             count = known.restore(source, wanted)
@@ -181,22 +198,41 @@ def retract(
 
 
 @command.command()
-@click.argument("path", metavar="LIST.hml|LIST.hmx", type=click.Path(path_type=Path))
-def check(path: Path) -> None:
-    """Read and verify all of a list or a compiled list. Nothing is repaired."""
-    if _is_compiled(path):
-        from hashmatch.index.compiled import CompiledList
+@click.argument("paths", metavar="LIST.hml|LIST.hmx...", nargs=-1, required=True, type=click.Path(path_type=Path))
+def check(paths: tuple[Path, ...]) -> None:
+    """Read and verify all of a list with its audit log and the compiled file beside it, or of a compiled list.
 
-        with CompiledList.open(path) as compiled:
-            compiled.check()
-            facts = f"{compiled.rows:,} entries, {path.stat().st_size:,} bytes, snapshot {compiled.snapshot.hex()}"
-            echo_lines([f"{path}: sound: {facts}"], err=False)
-        return
-    from hashmatch.lists.store import HashList
+    Nothing is repaired. Of a list of several, the first that is damaged ends the check.
+    """
+    for path in paths:
+        if _is_compiled(path):
+            _check_compiled(path)
+        else:
+            _check_list(path)
+
+
+def _check_compiled(path: Path, snapshot: str | None = None) -> None:
+    """Verify a compiled list; ``snapshot``: of the list that it stands beside."""
+    from hashmatch.index.compiled import CompiledList
+
+    with CompiledList.open(path) as compiled:
+        compiled.check()
+        found = compiled.snapshot.hex()
+        facts = f"{compiled.rows:,} entries, {path.stat().st_size:,} bytes, snapshot {found}"
+        if snapshot is not None and found != snapshot:
+            facts += " (of an earlier state of the list: the next match compiles it again)"
+        echo_lines([f"{path}: sound: {facts}"], err=False)
+
+
+def _check_list(path: Path) -> None:
+    from hashmatch.lists.store import HashList, cache_path
 
     with HashList.open(path, read_only=True) as known:
         count = known.check()
         echo_lines([f"{path}: sound: {count:,} entries, snapshot {known.snapshot}"], err=False)
+        warn_unlogged(known.unlogged)
+        if _is_compiled(cache_path(path)) and cache_path(path).exists():
+            _check_compiled(cache_path(path), known.snapshot)
 
 
 def _is_compiled(path: Path) -> bool:

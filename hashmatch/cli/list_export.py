@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hashmatch.cli.console import binary_output, echo_lines, progress_bar, quiet_option
+from hashmatch.cli.console import binary_output, echo_lines, progress_bar, quiet_option, warn_unlogged
 from hashmatch.errors import UsageError, shorten
 
 if TYPE_CHECKING:
@@ -71,6 +71,8 @@ def command(
             progress_bar(f"exporting {path.name}", "entries", quiet=quiet) as progress,
         ):
             account = export(lambda: _chosen(known, wanted, progress), writer, write, options)
+        known.note("export", {"entries": account.written}, form=writer.name, hashes=include_hashes)
+        warn_unlogged(known.unlogged)
     if as_json:
         # Standard output may hold the export itself.
         click.echo(json.dumps(account.as_dict(), ensure_ascii=False), err=out in (None, "-", "/dev/stdout"))

@@ -14,6 +14,7 @@ from hashmatch.cli.console import (
     progress_bar,
     quiet_option,
 )
+from hashmatch.cli.run_log import log_run
 from hashmatch.errors import UsageError, exit_code
 
 
@@ -54,8 +55,9 @@ def command(
 
     Each FILE holds bare digests, or digests and paths as md5sum, sha1sum, sha256sum and sha512sum write them; `-` reads
     standard input. A line of output is the digest, a tab and `-` where it is not in the list; else, for each entry that
-    bears it, the digest, source, reference and category, with tabs between them. `hashmatch match` reads more formats,
-    compares every hash of a record and writes reports.
+    bears it, the digest, source, reference and category, with tabs between them, and `disputed` where an organisation
+    disputes that digest of the entry. `hashmatch match` reads more formats, compares every hash of a record and writes
+    reports.
     """
     from hashmatch.lookup import Lookup, Tally
 
@@ -83,6 +85,14 @@ def command(
     seconds = time.perf_counter() - start
     lines, hits, entries = (sum(getattr(tally, name) for tally in tallies) for name in ("lines", "hits", "entries"))
     invalid = sum(tally.invalid for tally in tallies)
+    log_run(
+        list_path,
+        "match",
+        lookup.compiled.snapshot.hex(),
+        [(path, tally.bytes, tally.sha256) for path, tally in zip(files, tallies, strict=True)],
+        {"queries": lines, "hits": hits, "entries": entries},
+        form="lookup",
+    )
     for path, tally in zip(files, tallies, strict=True):
         echo_lines([f"skipped: {problem}" for problem in tally.problems])
         if tally.invalid > len(tally.problems):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hashmatch.errors import HashMatchError, ListDamagedError, printable, shorten
@@ -12,9 +13,11 @@ from hashmatch.lists.blocks import StoredBlock
 from hashmatch.lists.entry import content_digest, opinions_of, unpack_hashes
 
 if TYPE_CHECKING:
+    from hashmatch.lists.audit import AuditState
+    from hashmatch.lists.history import Change
     from hashmatch.lists.store import HashList
 
-__all__ = ["check_list"]
+__all__ = ["check_audit", "check_list"]
 
 
 def check_list(known: HashList, connection: sqlite3.Connection) -> int:
@@ -96,3 +99,27 @@ def _check_history(known: HashList, changes: set[int]) -> None:
                 )
     except (ValueError, TypeError) as error:
         raise ListDamagedError(f"{known.path}: its history is damaged ({error})") from error
+
+
+def check_audit(state: AuditState, changes: Sequence[Change]) -> list[str]:
+    """Compare the end of an audit log with the changes of its list; returns what is no damage but worth saying.
+
+    Raises:
+        AuditDamagedError: they do not belong together, or lines are missing.
+    """
+    if changes and not state.lines:
+        return [
+            f"{state.path}: there is no audit log beside the list, which had {len(changes):,} changes: copy it along "
+            "with the list; the next change logs them from the list's own history"
+        ]
+    if changes and state.changes == len(changes) - 1 and (state.changes == 0 or state.snapshot == _id(changes[-2])):
+        return [
+            f"{state.path}: the latest change ({len(changes)}) is not in the audit log: the software was stopped right "
+            "after it, or the line was cut off; the next change logs it"
+        ]
+    state.check_against(len(changes), _id(changes[-1]) if changes else "")
+    return []
+
+
+def _id(change: Change) -> str:
+    return change.snapshot.hex()

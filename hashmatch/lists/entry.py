@@ -164,8 +164,8 @@ def opinions_of(text: str) -> tuple[Opinion, ...]:
     if not text:
         return ()
     found = json.loads(text)
-    opinions = tuple(Opinion(*item) for item in found) if isinstance(found, list) else ()
     try:
+        opinions = tuple(Opinion(*item) for item in found) if isinstance(found, list) else ()
         sound = opinions_text(opinions) == text and all(type(o.affirmative) is bool for o in opinions)
     except (RecordError, TypeError) as error:
         raise ValueError(f"opinions that no import writes ({error})") from error

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 import unicodedata
 from collections.abc import Iterable, Iterator
 
 from hashmatch.errors import UsageError, shorten
 
-__all__ = ["encodable", "operator_name", "references", "source_name"]
+__all__ = ["encodable", "references", "source_name"]
 
 
 def source_name(text: str, what: str = "source") -> str:
@@ -41,12 +39,3 @@ def references(refs: Iterable[str]) -> Iterator[str]:
 def encodable(text: str) -> bool:
     # A lone surrogate stands for a byte that is not UTF-8; SQLite keeps text in UTF-8.
     return not any("\ud800" <= c <= "\udfff" for c in text)
-
-
-def operator_name() -> str:
-    """Who is at work: the variable ``HASHMATCH_OPERATOR``, or the user's name; "unknown" where there is none."""
-    try:
-        name = os.environ.get("HASHMATCH_OPERATOR") or getpass.getuser()
-    except (OSError, KeyError, ImportError):
-        name = ""
-    return name.encode("utf-8", "backslashreplace").decode().replace("\0", "") or "unknown"

@@ -11,11 +11,12 @@ from hashmatch.errors import ListDamagedError, shorten
 from hashmatch.lists.block import HEADER, unpack_tags
 from hashmatch.lists.blocks import StoredBlock
 from hashmatch.lists.entry import MEDIA_NAMES
+from hashmatch.lists.states import State, merged_opinions, opinion_bits, state_of
 
 if TYPE_CHECKING:
     from hashmatch.lists.store import HashList
 
-__all__ = ["count_entries", "count_months"]
+__all__ = ["count_entries", "count_months", "count_states"]
 
 _Facet = tuple[tuple[str, str] | None, int, int]
 
@@ -60,6 +61,23 @@ def count_entries(known: HashList) -> dict[str, dict[str, int]]:
         "algorithms": {name: algorithms[name] for name in ALGORITHMS if algorithms[name]},
         "media_types": dict(sorted(media.items())),
     }
+
+
+def count_states(known: HashList) -> dict[str, int]:
+    """State -> entries: active, disputed, withdrawn (whose source says no to all their hashes); see `states`."""
+    found: Counter[str] = Counter({state.value: 0 for state in State})
+    for name, number in known.source_numbers().items():
+        given = known.history.opinions(number)
+        for block in known.blocks.of_source(number):
+            # The last part of a block holds the opinions that came with its entries: most have none.
+            if not given and len(block.rows) >= HEADER.size and not HEADER.unpack_from(block.rows)[6]:
+                found[State.ACTIVE] += block.entries
+                continue
+            for row in known.blocks.verified(block):
+                opinions = merged_opinions(row[6], given.get(row[0], ()))
+                bits = opinion_bits(name, opinions) if opinions else (0, 0)
+                found[state_of(int.from_bytes(row[5][:4], "little"), *bits)] += 1
+    return dict(found)
 
 
 def _of_block(known: HashList, block: StoredBlock) -> Counter[_Facet]:

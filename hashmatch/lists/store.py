@@ -7,14 +7,17 @@ import hashlib
 import os
 import sqlite3
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 from hashmatch.algorithms import get
 from hashmatch.errors import (
+    AuditDamagedError,
+    AuditUnwritableError,
     FileExistsAlreadyError,
+    ListBusyError,
     ListDamagedError,
     RecordError,
     RoleError,
@@ -23,6 +26,8 @@ from hashmatch.errors import (
 )
 from hashmatch.files import path_as_text
 from hashmatch.lists import schema
+from hashmatch.lists.audit import AuditInput, AuditLog, AuditRecord
+from hashmatch.lists.audit_record import operating_system_user
 from hashmatch.lists.blocks import Blocks
 from hashmatch.lists.delta import DeltaSummary, apply_delta, refuse_other_target
 from hashmatch.lists.entry import Entry, Opinion, Retraction
@@ -31,7 +36,7 @@ from hashmatch.lists.formats.source import Input, Limits
 from hashmatch.lists.history import Change, History
 from hashmatch.lists.importer import Importer, ImportSummary, checked
 from hashmatch.lists.merge import MergeSummary, merge_lists
-from hashmatch.lists.names import encodable, operator_name, references, source_name
+from hashmatch.lists.names import encodable, references, source_name
 from hashmatch.lists.snapshot import empty_snapshot_id, snapshot_id
 from hashmatch.lists.statistics import count_entries
 
@@ -99,6 +104,10 @@ class HashList:
         self.path = path
         self.read_only = read_only
         self._connection = connection
+        #: The audit log beside the list.
+        self.audit = AuditLog.beside(path)
+        #: Messages about operations that could not be logged.
+        self.unlogged: list[str] = []
         self.blocks = Blocks(connection, path)
         self.history = History(connection, self.blocks)
 
@@ -215,7 +224,7 @@ class HashList:
             ListDamagedError: a block does not agree with its digest.
         """
         with schema.sqlite_errors(self.path), self.reading():
-            wanted = None if sources is None else {self._source_number(name) for name in sources}
+            wanted = None if sources is None else {self.source_number(name) for name in sources}
             for source, number in self.source_numbers().items():
                 if wanted is not None and number not in wanted:
                     continue
@@ -238,7 +247,10 @@ class HashList:
 
         _check_replaceable(Path(path))
         with schema.sqlite_errors(self.path), self.reading():
-            return compile_list(self, path, progress)
+            made = compile_list(self, path, progress)
+            counts = {"entries": self.count()}
+        self.note("compile", counts, out=path_as_text(made))
+        return made
 
     # ------------------------------------------------------------------ changing
 
@@ -344,7 +356,7 @@ class HashList:
         """
         reasons = dict.fromkeys(references(refs), reason)
         with self.changing("retract") as change:
-            number = self._source_number(source)
+            number = self.source_number(source)
             name = self._name_of(number)
             withdrawn, unseen = self.history.withdraw(number, name, reasons, change.number)
             if unseen and not allow_unseen:
@@ -366,7 +378,7 @@ class HashList:
         """
         wanted = list(references(refs))
         with self.changing("restore") as change:
-            number = self._source_number(source)
+            number = self.source_number(source)
             removed = self.history.restore(number, wanted, change.number)
             change.source, change.counts = self._name_of(number), {"restored": removed}
         return removed
@@ -405,7 +417,7 @@ class HashList:
             raise UsageError("the reason holds NUL or half a character; expected plain text")
         wanted = list(references(refs))
         with self.changing("opinion") as change:
-            number = self._source_number(source)
+            number = self.source_number(source)
             changed = 0
             for ref in wanted:
                 if self.blocks.find(number, ref) is None:
@@ -471,7 +483,12 @@ class HashList:
         (number,) = self._connection.execute("SELECT id FROM source WHERE name = ?", (name,)).fetchone()
         return int(number)
 
-    def _source_number(self, source: str) -> int:
+    def source_number(self, source: str) -> int:
+        """The number of a source in this file.
+
+        Raises:
+            UsageError: the list has no such source.
+        """
         name = unicodedata.normalize("NFC", source)
         row = self._connection.execute("SELECT id FROM source WHERE name = ?", (name,)).fetchone()
         if row is None:
@@ -486,7 +503,9 @@ class HashList:
     # ------------------------------------------------------------------ verification
 
     def check(self) -> int:
-        """Read and verify all of the list: SQLite's structure, every block, the history, the snapshot.
+        """Read and verify all of the list: SQLite's structure, every block, the history, the snapshot, the audit log.
+
+        Where a crash came between the latest change and its line in the log, `unlogged` says so: that is no damage.
 
         Returns:
             how many entries there are.
@@ -494,10 +513,13 @@ class HashList:
         Raises:
             ListDamagedError: what is wrong, and where. Nothing is repaired.
         """
-        from hashmatch.lists.check import check_list
+        from hashmatch.lists.check import check_audit, check_list
 
+        state = self.audit.verify()
         with schema.sqlite_errors(self.path), self.reading():
-            return check_list(self, self._connection)
+            count = check_list(self, self._connection)
+            self.unlogged += check_audit(state, list(self.history.changes()))
+        return count
 
     # ------------------------------------------------------------------ transactions and the snapshot
 
@@ -507,17 +529,17 @@ class HashList:
 
         What changes nothing is recorded, too: that something was imported is worth knowing.
         """
-        with self._writing():
-            change = ChangeInProgress(self.history.next_number(), operation)
-            yield change
-            change.snapshot = self._refresh()
-            change.check()
-            self.history.record(
-                Change(
+        with contextlib.ExitStack() as stack:
+            with self._writing():
+                change = ChangeInProgress(self.history.next_number(), operation)
+                yield change
+                change.snapshot = self._refresh()
+                change.check()
+                made = Change(
                     change.number,
                     schema.utc_now(),
                     operation,
-                    operator_name(),
+                    operating_system_user(),
                     change.source,
                     change.format,
                     change.name,
@@ -526,7 +548,37 @@ class HashList:
                     change.counts,
                     bytes.fromhex(change.snapshot),
                 )
-            )
+                self.history.record(made)
+                # Before the commit, so that a log that cannot be written is known while all can still be undone; and
+                # the lock is held over it, so that lines have the order of the changes.
+                log = stack.enter_context(self.audit.writing())
+                if log.missing(change.number - 1):
+                    for earlier in self.history.changes(log.changes):
+                        if earlier.number < change.number:
+                            log.append(_audit_record(earlier, late=True))
+            try:
+                log.append(_audit_record(made))
+            except AuditUnwritableError as error:
+                raise AuditUnwritableError(
+                    f"{error}. The list was changed (change {change.number}); its next change logs this one, too"
+                ) from error
+
+    def note(
+        self,
+        operation: str,
+        counts: Mapping[str, int],
+        *,
+        inputs: Sequence[AuditInput] = (),
+        **facts: str | int | bool,
+    ) -> None:
+        """Log an operation that leaves the list as it is. Never inside a transaction (see `audit`).
+
+        Where the log cannot be written, as on read-only media, `unlogged` says so, and the operation stands.
+        """
+        try:
+            self.audit.append(AuditRecord(operation, self.snapshot, inputs=inputs, counts=counts, facts=facts))
+        except (AuditUnwritableError, AuditDamagedError, ListBusyError) as error:
+            self.unlogged.append(f"this {operation} is not in the audit log: {error}")
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
@@ -583,6 +635,23 @@ class HashList:
     def source_numbers(self) -> dict[str, int]:
         """Name of a source -> its number in this file, by name."""
         return dict(self._connection.execute("SELECT name, id FROM source ORDER BY name"))
+
+
+def _audit_record(change: Change, *, late: bool = False) -> AuditRecord:
+    """The line of a change in the audit log; ``late``: it should have been written when the change was made."""
+    facts = {"source": change.source, "format": change.format}
+    if change.operation == "merge":
+        facts |= {"other": change.name, "other_snapshot": change.sha256.hex()}
+    return AuditRecord(
+        change.operation,
+        change.snapshot.hex(),
+        change.number,
+        inputs=[AuditInput(change.name, change.size, change.sha256.hex())] if change.size else [],
+        counts=change.counts,
+        facts={name: text for name, text in facts.items() if text},
+        operator=change.operator,
+        at=change.at if late else None,
+    )
 
 
 def _check_replaceable(path: Path) -> None:

@@ -19,13 +19,18 @@ if TYPE_CHECKING:
     from hashmatch.lists.store import HashList
 
 __all__ = [
+    "Event",
     "Field",
     "KeyChange",
     "KeyState",
     "OpinionChange",
     "changed_fields",
+    "describe",
     "key_changes",
+    "life",
+    "list_differences",
     "opinion_changes",
+    "opinion_text",
     "resolve",
 ]
 
@@ -144,6 +149,100 @@ def _state(source: str, items: list[Any], at: int | None) -> KeyState:
         elif at is None or item[7] <= at:
             content, row = content_digest(source, item), item
     return KeyState(content, row, retracted, reason)
+
+
+def list_differences(ours: HashList, theirs: HashList) -> Iterator[KeyChange]:
+    """The keys of which two lists say different things: ``before`` is ours, ``after`` theirs.
+
+    Ordered by source and reference. Blocks that both have are not looked into. Call it inside ``reading()`` of both.
+
+    Raises:
+        ListDamagedError: a block is damaged.
+    """
+    numbers = [known.source_numbers() for known in (ours, theirs)]
+    for name in sorted({*numbers[0], *numbers[1]}):
+        sides = []
+        shared = set.intersection(
+            *(
+                set(known.blocks.digests(of[name])) if name in of else set()
+                for known, of in zip((ours, theirs), numbers, strict=True)
+            )
+        )
+        for side, (known, of) in enumerate(zip((ours, theirs), numbers, strict=True)):
+            if name in of:
+                sides.append(_side(known, of[name], side, shared))
+        for ref, group in groupby(heapq.merge(*sides, key=itemgetter(0)), itemgetter(0)):
+            states = [KeyState(None, None, False, "")] * 2
+            for _, side, item in group:
+                if isinstance(item, Tombstone):
+                    states[side] = KeyState(None, None, True, item.reason)
+                else:
+                    states[side] = KeyState(content_digest(name, item), item, False, "")
+            if states[0][::2] != states[1][::2]:
+                yield KeyChange(name, ref, *states)
+
+
+def _side(known: HashList, source: int, side: int, shared: set[bytes]) -> Iterator[tuple[str, int, Any]]:
+    rows = (
+        (row[0], side, row)
+        for block in known.blocks.of_source(source)
+        if block.digest not in shared
+        for row in known.blocks.verified(block)
+    )
+    tombstones = ((tombstone.ref, side, tombstone) for tombstone in known.history.standing(source))
+    return heapq.merge(rows, tombstones, key=itemgetter(0))
+
+
+class Event(NamedTuple):
+    """Something that happened to an entry: with which change, and what, as people read it."""
+
+    change: int
+    text: str
+
+
+def life(known: HashList, source: str, ref: str) -> list[Event]:
+    """What happened to an entry, oldest first: how it came, what became of it, what was said of it.
+
+    Raises:
+        UsageError: the list never had such an entry.
+        ListDamagedError: the list is damaged.
+    """
+    with known.reading():
+        number = known.source_number(source)
+        versions: list[tuple[int, int | None, Row | None]] = [
+            (former.since, former.ended, former.row)
+            for former in _sound(known, iter(known.history.former(number, ref)))
+        ]
+        if (row := known.blocks.find(number, ref)) is not None:
+            versions.append((row[7], None, row))
+        tombstones = known.history.tombstones(number, ref)
+        opinions = known.history.opinion_versions(number, ref)
+    events = [Event(t.change, "retracted" + (f": {t.reason}" if t.reason else "")) for t in tombstones]
+    events += [Event(t.undone, "retraction taken back") for t in tombstones if t.undone is not None]
+    retracted = {tombstone.change for tombstone in tombstones}
+    for former, (since, _, now) in zip([None, *versions], versions, strict=False):
+        if former is None or former[1] != since:
+            events.append(Event(since, "added"))
+        elif former[2] is None or now is None:
+            events.append(Event(since, "replaced (what it said was deleted when it was retracted)"))
+        else:
+            fields = (f"{f.name} {f.before or '-'} -> {f.after or '-'}" for f in changed_fields(former[2], now))
+            events.append(Event(since, f"replaced: {'; '.join(fields)}"))
+    ends = {since for since, _, _ in versions}
+    events += [
+        Event(ended, "removed")
+        for _, ended, _ in versions
+        if ended is not None and ended not in ends and ended not in retracted
+    ]
+    for opinion, since, ended in opinions:
+        events.append(Event(since, opinion_text(opinion)))
+        if ended is not None and ended not in retracted:
+            events.append(Event(ended, f"no longer: {opinion_text(opinion)}"))
+    if not events:
+        raise UsageError(
+            f"{known.path}: source {shorten(source)} never had an entry {shorten(ref)}; correct the reference"
+        )
+    return sorted(events, key=itemgetter(0))
 
 
 def opinion_changes(known: HashList, first: int, last: int | None = None) -> Iterator[OpinionChange]:
