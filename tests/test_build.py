@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,9 +19,11 @@ from hypothesis import strategies as st
 
 from hashmatch.algorithms import ALGORITHMS, Kind
 from hashmatch.errors import StorageError
-from hashmatch.index import build
+from hashmatch.index import build, section_writer
 from hashmatch.index.build import HashColumn, Rows, write_compiled
 from hashmatch.index.compiled import CompiledList
+from hashmatch.index.exact import sort_order
+from hashmatch.index.section_writer import SectionWriter
 
 SEARCHED = tuple(a.name for a in ALGORITHMS.values() if a.kind is not Kind.OPAQUE)
 SNAPSHOT = bytes(range(32))
@@ -266,3 +270,85 @@ def test_the_planned_sections_are_the_written_ones() -> None:
     planned = list(build.section_names({name: len(column.rows) for name, column in rows.hashes.items()}))
     with ThreadPoolExecutor(1) as pool:
         assert planned == [name for name, _, _ in build._sections(rows, b"{}", pool)]
+
+
+@pytest.mark.parametrize("block", [1, 7, 64, 4096])
+def test_the_size_of_blocks_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int) -> None:
+    items = random_items(60, seed=6, distinct=20)
+    expected = write(tmp_path / "a.hmx", items).read_bytes()
+    monkeypatch.setattr(section_writer, "BLOCK", block)
+    monkeypatch.setattr(section_writer, "_START_DISK", 5 * block)
+    assert write(tmp_path / "b.hmx", items).read_bytes() == expected
+
+
+@pytest.mark.parametrize("advice", ["missing", "refused", "given"])
+def test_the_disk_is_started_where_the_system_takes_advice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, advice: str
+) -> None:
+    items = random_items(60, seed=6)
+    expected = write(tmp_path / "a.hmx", items).read_bytes()
+    monkeypatch.setattr(section_writer, "_START_DISK", 1000)
+    monkeypatch.setattr(os, "POSIX_FADV_DONTNEED", 4, raising=False)
+    stretches: list[tuple[int, int]] = []
+
+    def take(_: int, start: int, size: int, number: int) -> None:
+        assert number == 4
+        stretches.append((start, start + size))
+        if advice == "refused":
+            raise OSError(29, "Illegal seek")
+
+    if advice == "missing":
+        monkeypatch.delattr(os, "posix_fadvise", raising=False)
+    else:
+        monkeypatch.setattr(os, "posix_fadvise", take, raising=False)
+    assert write(tmp_path / "b.hmx", items).read_bytes() == expected
+    # Each stretch begins where the one before ended: nothing is left for the end but the last of it.
+    assert [start for start, _ in stretches] == [0, *(end for _, end in stretches)][: len(stretches)]
+    assert (advice == "missing") == (not stretches)
+
+
+def test_blocks_wait_for_a_slow_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is made and not yet written stays below a limit, however slow the disk is."""
+    monkeypatch.setattr(section_writer, "BLOCK", 100)
+    made = written = most = 0
+    write_block = SectionWriter._write
+
+    def slowly(self: SectionWriter, raw: Any) -> None:
+        nonlocal written
+        time.sleep(0.001)
+        write_block(self, raw)
+        written += 1
+
+    def blocks() -> Iterator[bytes]:
+        nonlocal made, most
+        for _ in range(200):
+            made += 1
+            most = max(most, made - written)
+            yield b"x" * 100
+
+    monkeypatch.setattr(SectionWriter, "_write", slowly)
+    with (tmp_path / "a").open("w+b") as file, SectionWriter(file, ["a"]) as writer:
+        writer.add("a", 1, blocks())
+        writer.finish(0, SNAPSHOT)
+    assert made == 200
+    assert 1 < most <= section_writer.BLOCKS_IN_FLIGHT + 2
+
+
+@pytest.mark.parametrize("names", [["a"], ["b", "a"], ["a", "b", "c"]])
+def test_sections_that_were_not_planned_are_refused(tmp_path: Path, names: list[str]) -> None:
+    with (
+        (tmp_path / "a").open("w+b") as file,
+        SectionWriter(file, names) as writer,
+        pytest.raises(AssertionError, match="planned and written sections differ"),
+    ):
+        for name in ("a", "b"):
+            writer.add(name, 1, [b"x"])
+        writer.finish(0, SNAPSHOT)
+
+
+@given(st.lists(st.binary(min_size=20, max_size=20), max_size=30), st.sampled_from([8, 9, 16, 20]))
+def test_the_order_is_that_of_bytes_and_equal_ones_keep_theirs(texts: list[bytes], width: int) -> None:
+    # Long equal beginnings, so that the leading bits alone do not decide.
+    values = np.frombuffer(b"".join(b"\x07" * 6 + text for text in texts), np.uint8).reshape(-1, 26)[:, :width]
+    expected = sorted(range(len(texts)), key=lambda row: (values[row].tobytes(), row))
+    assert sort_order(values).tolist() == expected

@@ -399,7 +399,7 @@ def test_a_damaged_former_list_is_an_error(tmp_path: Path, section: str) -> None
     at = place.offset + place.size // 2
     with patched(path, at, bytes([raw[at] ^ 1])), CompiledList.open(path) as opened:
         named = Named.of([])
-        with pytest.raises(CompiledListDamagedError, match=section.split(".")[0]):
+        with pytest.raises(CompiledListDamagedError, match=section.partition(".")[0]):
             splice_compiled(
                 opened,
                 tmp_path / "new.hmx",

@@ -36,7 +36,7 @@ __all__ = [
     "write_compiled",
 ]
 
-#: Threads that compute beside the two that hash and write: more gained nothing where the disk is the limit.
+#: Threads that compute beside the one that hands blocks over and the two that hash and write them.
 THREADS = 2
 
 #: (name, bytes per item, blocks) of a section.
@@ -106,9 +106,8 @@ def write_compiled(
 ) -> Path:
     """Write a compiled list, replacing ``path`` in one step. The same arguments give the same bytes.
 
-    Computing, hashing and writing go on at the same time, in up to four threads. Beside ``rows`` and the system's own
-    buffers it takes about 40 bytes for each hash of the algorithm that has most, the codes of one Hamming algorithm
-    and three of its ring tables, and 50 MB.
+    Computing, hashing and writing go on at the same time, in up to five threads. Memory, beside ``rows`` and what the
+    system keeps of files: about 85 bytes for each hash of the algorithm that has most, and at most 300 MB.
 
     Raises:
         StorageError: the file could not be written; what stood at ``path`` stands there still.
