@@ -1,4 +1,4 @@
-"""Matching policy: radii, the quality rule, known-good lists, verdicts.
+"""Matching policy: radii, the quality rule, disputed hashes, known-good lists, verdicts.
 
 Searching is the index's business and exact; this module decides what a result means.
 """
@@ -13,14 +13,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hashmatch.algorithms import ALGORITHMS, PDQ_MIN_QUALITY, Kind, check_radius, get
 from hashmatch.errors import (
-    CompiledListDamagedError,
     CompiledListError,
     RoleError,
     StorageError,
@@ -29,15 +28,19 @@ from hashmatch.errors import (
 )
 from hashmatch.index import euclidean
 from hashmatch.index.compiled import CompiledList
+from hashmatch.index.row_facts import RowFacts, row_facts
 from hashmatch.index.search import Searcher, Triple
+from hashmatch.lists.states import State
 from hashmatch.record import HashRecord
 
-__all__ = ["BATCH", "Match", "MatchResult", "Matcher", "Verdict", "open_compiled"]
+__all__ = ["BATCH", "DISPUTED", "Match", "MatchResult", "Matcher", "Verdict", "open_compiled"]
 
 #: Records that are matched at once: large enough for the engines, small enough for memory.
 BATCH = 8192
 #: Matches that a batch may hold for each distinct code it finds; thousands of blank pages may share one.
 PAIRS_AT_ONCE = 1_000_000
+#: What may be done with disputed hashes: match and mark them, or leave them out.
+DISPUTED = ("mark", "leave-out")
 
 
 class Verdict(StrEnum):
@@ -70,6 +73,8 @@ class Match:
         radius: the largest distance that would have matched, inclusive.
         agrees: digests (and ``size``) that query and entry share, where at least one digest agrees.
         disagrees: digests (and ``size``) that both have and that differ, where at least one digest agrees.
+        state: ``disputed`` where an organisation says that this hash of the entry, or the whole entry, does not belong
+            in the list; else ``active``. What is withdrawn is not in a compiled list.
     """
 
     row: int
@@ -82,6 +87,7 @@ class Match:
     radius: int
     agrees: tuple[str, ...] = ()
     disagrees: tuple[str, ...] = ()
+    state: State = State.ACTIVE
 
 
 @dataclass(slots=True)
@@ -94,7 +100,7 @@ class MatchResult:
         matches: ordered by (entry, algorithm); entries in the order of the compiled list, which is (source, reference).
         suppressed: near matches that a known-good list took out.
         known_good: "source: reference" of the known-good entries that the query equals.
-        notes: what was not matched and why, one sentence each.
+        notes: what was not matched and why, and which disputed hashes had a say, one sentence each.
         compared: whether any hash of the query was looked up. Where none was, "nothing matched" says nothing.
     """
 
@@ -109,11 +115,14 @@ class MatchResult:
 
 @dataclass(slots=True)
 class _Hits:
-    """Hits of one query: row -> [(algorithm number, distance)], notes, algorithm -> rows left out as too poor."""
+    """Hits of one query: row -> [(algorithm number, distance)], notes, algorithm -> rows that were left out, because
+    their hash is too poor or because it is disputed.
+    """
 
     rows: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     low_rows: dict[str, list[int]] = field(default_factory=dict)
+    disputed_rows: dict[str, list[int]] = field(default_factory=dict)
     compared: bool = False
 
 
@@ -180,6 +189,7 @@ class Matcher:
             distance.
         min_quality: PDQ hashes of a quality under this are not matched, on either side.
         photodna_min_detail: PhotoDNA hashes of a detail under this are not matched, on either side; None: all are.
+        disputed: what is done with disputed hashes, one of `DISPUTED`.
         algorithms: the algorithms that may be looked up, in registry order; `searched` are those that the list has.
         path: the list as it was given.
     """
@@ -194,6 +204,7 @@ class Matcher:
         algorithms: Iterable[str] | None = None,
         allow: CompiledList | None = None,
         allow_exact: bool = False,
+        disputed: str = "mark",
         threads: int | None = None,
     ) -> None:
         """See `open`; ``compiled`` and ``allow`` are open compiled lists, closed with the matcher."""
@@ -204,11 +215,14 @@ class Matcher:
             )
         if photodna_min_detail is not None and not _is_share(photodna_min_detail):
             raise UsageError(f"photodna_min_detail is {photodna_min_detail!r}; expected a share from 0 to 1, or None")
+        if disputed not in DISPUTED:
+            raise UsageError(f"disputed is {disputed!r}; expected {' or '.join(DISPUTED)}")
         self.compiled = compiled
         self.path = compiled.path
         self.allow = allow
         self.min_quality = min_quality
         self.photodna_min_detail = photodna_min_detail
+        self.disputed = disputed
         self._poor_rows: NDArray[np.bool_] | None = None
         self.allow_exact = allow_exact
         self.radius = {a.name: a.radius for a in ALGORITHMS.values() if a.kind in (Kind.HAMMING, Kind.EUCLIDEAN)} | {
@@ -236,6 +250,7 @@ class Matcher:
         algorithms: Iterable[str] | None = None,
         allow: str | os.PathLike[str] | None = None,
         allow_exact: bool = False,
+        disputed: str = "mark",
         verify: bool = True,
         threads: int | None = None,
     ) -> Self:
@@ -253,6 +268,9 @@ class Matcher:
                 of good quality) are suppressed and counted.
             allow_exact: a known-good list suppresses exact matches and conflicts as well. By default it does not: two
                 lists that contradict each other about one file are for a human to see.
+            disputed: ``mark``: disputed hashes match, and their matches say so. ``leave-out``: they are as if the entry
+                did not have them, and a note says what they would have matched. Disputed hashes of a known-good list
+                suppress nothing, either way.
             verify: check the parts of the compiled list that are used; see `CompiledList.open`.
             threads: most threads that one search may use; None: one for each processor that this process may use.
                 Results do not depend on it.
@@ -274,6 +292,7 @@ class Matcher:
                 algorithms=algorithms,
                 allow=good,
                 allow_exact=allow_exact,
+                disputed=disputed,
                 threads=threads,
             )
             made.path = Path(path)
@@ -301,7 +320,7 @@ class Matcher:
     def search_codes(self, algorithm: str, codes: NDArray[np.uint8], radius: int | None = None) -> Triple:
         """All rows within ``radius`` (inclusive; None: the matcher's) of each code. See `Searcher.search_codes`.
 
-        No policy applies here: neither the quality rule nor a known-good list.
+        No policy applies here: neither the quality rule, nor what is disputed, nor a known-good list.
         """
         if radius is None:
             radius = self.radius.get(algorithm, 0)
@@ -353,10 +372,10 @@ class Matcher:
     def _match_batch(self, records: list[HashRecord]) -> Iterator[MatchResult]:
         hits = self._search_batch(records)
         allowed = self._known_good(records, hits)
-        facts = _row_facts(self.compiled, {row for found in hits for row in found.rows})
+        facts = row_facts(self.compiled, {row for found in hits for row in found.rows})
         for index, record in enumerate(records):
             found = hits[index]
-            if found.rows or found.low_rows:
+            if found.rows or found.low_rows or found.disputed_rows:
                 yield self._judge(record, found, facts, allowed.get(index, ()))
             else:
                 verdict = Verdict.NONE if record.status == "ok" else Verdict.UNREADABLE
@@ -380,10 +399,12 @@ class Matcher:
             self.looked_up[name] += len(chosen)
             queries = _matrix(name, [records[i].hashes[name] for i in chosen])
             number = ALGORITHMS[name].number
-            poor = self._poor(name)
+            poor, left_out = self._poor(name), self._left_out(number)
             for at, row, distance in _pairs(self._search(self._searcher, name, queries, self.radius.get(name, 0))):
                 if poor is not None and poor(row):
                     hits[chosen[at]].low_rows.setdefault(name, []).append(row)
+                elif left_out is not None and left_out(row):
+                    hits[chosen[at]].disputed_rows.setdefault(name, []).append(row)
                 else:
                     hits[chosen[at]].rows.setdefault(row, []).append((number, distance))
         for record, found in zip(records, hits, strict=True):
@@ -426,6 +447,14 @@ class Matcher:
             return lambda row: bool(flat[row])
         return None
 
+    def _left_out(self, number: int) -> Callable[[int], bool] | None:
+        """Whether a row's hash is left out because it is disputed; None where none is."""
+        disputed = self.compiled.row_disputed() if self.disputed == "leave-out" else None
+        if disputed is None:
+            return None
+        bits = disputed
+        return lambda row: bool(bits[row] >> number & 1)
+
     def _search(self, searcher: Searcher, name: str, queries: NDArray[np.uint8], radius: int) -> Triple:
         if ALGORITHMS[name].kind is Kind.EXACT:
             return searcher.search_digests(name, queries)
@@ -434,7 +463,8 @@ class Matcher:
     def _known_good(self, records: list[HashRecord], hits: list[_Hits]) -> dict[int, list[str]]:
         """Index of a record -> known-good entries that it equals. Only records that hit something are looked up.
 
-        Equal means the same digest, or the same PDQ of good quality on both sides: flat pictures share 64-bit codes.
+        Equal means the same digest, or the same PDQ of good quality on both sides: flat pictures share 64-bit codes. A
+        disputed hash makes nothing equal: what may not be harmless must not hide a match. A note says so.
         """
         searcher, allow = self._allow_searcher, self.allow
         if searcher is None or allow is None:
@@ -451,21 +481,29 @@ class Matcher:
                 continue
             queries = _matrix(name, [records[i].hashes[name] for i in chosen])
             equal = list(_pairs(self._search(searcher, name, queries, 0)))
-            facts = _row_facts(allow, {row for _, row, _ in equal})
+            facts = row_facts(allow, {row for _, row, _ in equal})
+            contested: dict[int, list[RowFacts]] = {}
             for at, row, _ in equal:
                 if name == "pdq" and allow.row_quality()[row] < self.min_quality:
+                    continue
+                if facts[row].disputes(ALGORITHMS[name].number):
+                    contested.setdefault(chosen[at], []).append(facts[row])
                     continue
                 text = f"{facts[row].source}: {facts[row].ref}"
                 if text not in (listed := result.setdefault(chosen[at], [])):
                     listed.append(text)
+            for i, entries in contested.items():
+                whose = _entry_and_more(entries[0], len(entries))
+                hits[i].notes.append(f"{name} of known-good {whose} suppresses nothing: it is disputed")
         return result
 
     def _judge(
-        self, record: HashRecord, found: _Hits, facts: Mapping[int, _Row], allowed: Sequence[str]
+        self, record: HashRecord, found: _Hits, facts: Mapping[int, RowFacts], allowed: Sequence[str]
     ) -> MatchResult:
         matches: list[Match] = []
         verdict = Verdict.NONE if record.status == "ok" else Verdict.UNREADABLE
         suppressed: list[Match] = []
+        notes = list(found.notes)
         exact = conflict = near = False
         for row in sorted(found.rows):
             of_row, entry = found.rows[row], facts[row]
@@ -478,30 +516,33 @@ class Matcher:
             exact |= bool(agrees)
             conflict |= bool(disagrees)
             near |= not agrees
+            if disagrees and entry.disputed:
+                notes += _contested_notes(entry, disagrees)
         if conflict:
             verdict = Verdict.CONFLICT
         elif exact:
             verdict = Verdict.EXACT
         elif near:
             verdict = Verdict.NEAR
-        notes = found.notes
         for name, rows in found.low_rows.items():
-            first = _row_facts(self.compiled, rows[:1])[rows[0]]
-            others = f" and {len(rows) - 1:,} more" if len(rows) > 1 else ""
             least = self.min_quality if name == "pdq" else self.photodna_min_detail
-            notes = [
-                *notes,
-                f"{name} of entry {first.ref} of {first.source}{others} was not matched: "
-                f"its {_RICHNESS[name]} is under {least:g}",
-            ]
+            notes.append(self._left_out_note(name, rows, f"its {_RICHNESS[name]} is under {least:g}"))
+        for name, rows in found.disputed_rows.items():
+            notes.append(self._left_out_note(name, rows, "it is disputed"))
         return MatchResult(record, verdict, matches, suppressed, allowed, notes, found.compared)
 
-    def _agreement(self, record: HashRecord, entry: _Row, hit: set[int]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def _left_out_note(self, name: str, rows: Sequence[int], why: str) -> str:
+        first = row_facts(self.compiled, rows[:1])[rows[0]]
+        return f"{name} of {_entry_and_more(first, len(rows))} was not matched: {why}"
+
+    def _agreement(self, record: HashRecord, entry: RowFacts, hit: set[int]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Digests (and size) that agree and that do not; both empty where no digest agrees."""
         agrees: list[str] = []
         disagrees: list[str] = []
+        # A digest that is left out has no say: it neither makes a conflict nor speaks against one.
+        mask = entry.mask & ~entry.disputed if self.disputed == "leave-out" else entry.mask
         for name, number in self._exact:
-            if name in record.hashes and entry.mask >> number & 1:
+            if name in record.hashes and mask >> number & 1:
                 (agrees if number in hit else disagrees).append(name)
         if not agrees:
             return (), ()
@@ -512,7 +553,7 @@ class Matcher:
     def _make(
         self,
         row: int,
-        entry: _Row,
+        entry: RowFacts,
         number: int,
         distance: int,
         agrees: tuple[str, ...],
@@ -521,55 +562,36 @@ class Matcher:
         name = _NAMES[number]
         radius = self.radius.get(name, 0)
         return Match(
-            row, entry.source, entry.ref, entry.category, entry.media_type, name, distance, radius, agrees, disagrees
+            row,
+            entry.source,
+            entry.ref,
+            entry.category,
+            entry.media_type,
+            name,
+            distance,
+            radius,
+            agrees,
+            disagrees,
+            State.DISPUTED if entry.disputes(number) else State.ACTIVE,
         )
 
 
-class _Row(NamedTuple):
-    """What a compiled list says of one row."""
-
-    source: str
-    ref: str
-    category: tuple[str, str] | None
-    media_type: str
-    size: int
-    mask: int
+def _entry_and_more(first: RowFacts, count: int) -> str:
+    """``first``, and how many of ``count`` entries there are beside it."""
+    return f"entry {first.ref} of {first.source}" + (f" and {count - 1:,} more" if count > 1 else "")
 
 
-def _row_facts(compiled: CompiledList, rows: Iterable[int]) -> dict[int, _Row]:
-    """Row -> what the list says of it, fetched for many rows at once."""
-    numbers = np.array(sorted(rows), np.int64)
-    if not len(numbers):
-        return {}
-    sources = [source["name"] for source in compiled.meta["sources"]]
-    categories = [None, *((scheme, code) for scheme, code in compiled.meta["categories"])]
-    try:
-        return {
-            row: _Row(sources[source], ref, categories[category], _MEDIA[media], size, mask)
-            for row, ref, source, category, media, size, mask in zip(
-                numbers.tolist(),
-                compiled.refs(numbers),
-                compiled.row_sources()[numbers].tolist(),
-                compiled.row_categories()[numbers].tolist(),
-                compiled.row_media()[numbers].tolist(),
-                compiled.row_sizes()[numbers].tolist(),
-                compiled.row_masks()[numbers].tolist(),
-                strict=True,
-            )
-        }
-    except IndexError as error:
-        raise CompiledListDamagedError(
-            f"{compiled.path}: a row names a source, category or media type that the list does not hold; "
-            "compile the list again"
-        ) from error
+def _contested_notes(entry: RowFacts, disagrees: Sequence[str]) -> Iterator[str]:
+    """A conflict may be due to the very digest that is disputed: whoever looks at it should know."""
+    for name in disagrees:
+        if name in ALGORITHMS and entry.disputes(ALGORITHMS[name].number):
+            yield f"{name} of entry {entry.ref} of {entry.source}, which differs, is disputed"
 
 
 #: What a hash must have enough of to be matched, by algorithm.
 _RICHNESS = {"pdq": "quality", "photodna": "detail"}
 
 _NAMES = {a.number: a.name for a in ALGORITHMS.values()}
-#: Media types by their number in a compiled list; FORMATS.md.
-_MEDIA = ("", "image", "video", "other")
 
 
 def _matrix(name: str, hashes: Sequence[bytes]) -> NDArray[np.uint8]:

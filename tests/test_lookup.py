@@ -340,6 +340,43 @@ def test_no_row_is_read_where_nothing_is_found(compiled: Path) -> None:
         assert "_texts" not in lookup.__dict__
 
 
+def test_lines_of_disputed_digests(compiled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fifth field, only where the digest of that entry and algorithm is disputed; whoever writes the line."""
+    digests = np.frombuffer(bytes.fromhex(ALICE + CAROL + BOB), np.uint8).reshape(-1, 16)
+    with Lookup.open(compiled) as lookup:
+        plain = b"".join(map(bytes, lookup.lines("md5", digests, Tally()))).decode().splitlines()
+    rows = [line for line in plain if not line.endswith("\t-")]
+    bit = {name: np.uint32(1 << ALGORITHMS[name].number) for name in ("md5", "sha1")}
+    # Rows are ordered by source: Other first, whose entry b comes last among the lines.
+    order = [len(rows) - 1, *range(len(rows) - 1)]
+    for chosen in ([], [0], [len(rows) - 1], [*range(0, len(rows), 2)], [*range(len(rows))]):
+        bits = np.array([bit["md5"] if line in chosen else bit["sha1"] for line in order], np.uint32)
+        expected = [
+            line + ("\tdisputed" if rows.index(line) in chosen else "") if line in rows else line for line in plain
+        ]
+        for size in (1 << 22, 120, 40):
+            monkeypatch.setattr(lookup_module, "_BUFFER", size)
+            with Lookup.open(compiled) as lookup:
+                monkeypatch.setattr(lookup.compiled, "row_disputed", lambda bits=bits: bits)
+                lines = b"".join(map(bytes, lookup.lines("md5", digests, Tally()))).decode()
+                assert lines == "".join(f"{line}\n" for line in expected)
+                # Of another algorithm, other digests are disputed.
+                sha1 = np.frombuffer(hashlib.sha1(b"plain").digest(), np.uint8).reshape(-1, 20)
+                [line] = b"".join(map(bytes, lookup.lines("sha1", sha1, Tally()))).decode().splitlines()
+                at = next(i for i, row in enumerate(rows) if "\tplain\t" in row)
+                assert line.endswith("\tdisputed") == (at not in chosen)
+
+
+def test_a_damaged_category_is_not_taken_for_a_mark(compiled: Path) -> None:
+    with Lookup.open(compiled, verify=False) as lookup:
+        categories = lookup.compiled.row_categories().copy()
+        categories[0] = 1 + len(lookup.compiled.meta["categories"])
+        lookup.compiled.row_categories = lambda: categories  # type: ignore[method-assign]
+        lookup.compiled.row_disputed = lambda: np.full(len(categories), 0xFFFFFFFF, np.uint32)  # type: ignore[method-assign]
+        with pytest.raises(CompiledListError, match="names category 2"):
+            list(lookup.lines("md5", np.frombuffer(bytes.fromhex(ALICE), np.uint8)[None], Tally()))
+
+
 @pytest.mark.parametrize("section", ["md5.table", "md5.rows", "ref.offsets", "row.source", "row.category"])
 def test_damaged_lists_give_errors(compiled: Path, section: str, tmp_path: Path) -> None:
     """Verified or not: whatever a section says, an error or an answer, and never a crash."""

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from hashmatch import HashList, HashRecord, Matcher, Verdict
 from hashmatch import matcher as matcher_module
+from hashmatch.algorithms import ALGORITHMS
 from hashmatch.errors import (
     CompiledListError,
     FileExistsAlreadyError,
@@ -24,6 +25,7 @@ from hashmatch.errors import (
     UsageError,
 )
 from hashmatch.lists.entry import Entry
+from hashmatch.matcher import DISPUTED
 
 PDQ = bytes(range(32))
 
@@ -227,6 +229,150 @@ class TestDetail:
         assert (result.verdict, [note.split()[0] for note in result.notes]) == (Verdict.NONE, ["pdq", "photodna"])
 
 
+def dispute(matcher: Matcher, rows: dict[int, tuple[str, ...]], *, good: bool = False) -> Matcher:
+    """``matcher``, for whose list (or known-good list) these hashes of these rows are disputed."""
+    compiled = matcher.allow if good else matcher.compiled
+    bits = np.zeros(compiled.rows, np.uint32)
+    for row, names in rows.items():
+        bits[row] = sum(1 << ALGORITHMS[name].number for name in names)
+    compiled.row_disputed = lambda: bits
+    return matcher
+
+
+EVERYTHING = tuple(ALGORITHMS)
+
+
+class TestDisputed:
+    """What is disputed is marked, or left out as if the entry did not have it: `disputed`."""
+
+    def test_none_is_disputed(self, make) -> None:
+        for policy in DISPUTED:
+            matcher = make([Entry.make("a", digests("x") | {"pdq": PDQ})], disputed=policy)
+            for nothing in (None, np.zeros(1, np.uint32)):
+                matcher.compiled.row_disputed = lambda nothing=nothing: nothing
+                result = matcher.match(HashRecord("q", digests("x") | {"pdq": PDQ}))
+                assert [(m.algorithm, m.state) for m in result.matches] == [
+                    (name, "active") for name in ("md5", "sha1", "sha256", "pdq")
+                ]
+                assert (result.verdict, result.notes) == (Verdict.EXACT, [])
+
+    def test_marked_by_row_and_algorithm(self, make) -> None:
+        matcher = make([Entry.make(name, digests("x") | {"pdq": PDQ}) for name in "abc"])
+        dispute(matcher, {0: ("sha1", "pdq"), 2: EVERYTHING})
+        result = matcher.match(HashRecord("q", {"sha1": digests("x")["sha1"], "pdq": PDQ}))
+        assert [(m.entry, m.algorithm, m.state) for m in result.matches] == [
+            ("a", "sha1", "disputed"),
+            ("a", "pdq", "disputed"),
+            ("b", "sha1", "active"),
+            ("b", "pdq", "active"),
+            ("c", "sha1", "disputed"),
+            ("c", "pdq", "disputed"),
+        ]
+        assert (result.verdict, result.notes) == (Verdict.EXACT, [])
+
+    def test_left_out_with_a_note(self, make) -> None:
+        matcher = make([Entry.make(name, digests("x") | {"pdq": PDQ}) for name in "abcd"], disputed="leave-out")
+        dispute(matcher, {0: ("md5",), 1: ("md5", "pdq"), 2: ("md5",)})
+        result = matcher.match(HashRecord("q", {"md5": digests("x")["md5"], "pdq": PDQ}))
+        assert [(m.entry, m.algorithm, m.state) for m in result.matches] == [
+            ("a", "pdq", "active"),
+            ("c", "pdq", "active"),
+            ("d", "md5", "active"),
+            ("d", "pdq", "active"),
+        ]
+        assert result.notes == [
+            "md5 of entry a of S and 2 more was not matched: it is disputed",
+            "pdq of entry b of S was not matched: it is disputed",
+        ]
+        assert [m.agrees for m in result.matches] == [(), (), ("md5",), ("md5",)]
+        assert matcher.search_digests("md5", np.frombuffer(digests("x")["md5"], np.uint8)[None])[1].tolist() == [
+            *range(4)
+        ]
+
+    @pytest.mark.parametrize("status", ["ok", "unreadable"])
+    def test_where_nothing_else_matches(self, make, status: str) -> None:
+        matcher = dispute(make([Entry.make("a", digests("x"))], disputed="leave-out"), {0: EVERYTHING})
+        result = matcher.match(HashRecord("q", digests("x"), status=status))
+        assert (result.verdict, result.matches, result.compared) == (
+            Verdict.NONE if status == "ok" else Verdict.UNREADABLE,
+            [],
+            True,
+        )
+        assert [note.split()[0] for note in result.notes] == ["md5", "sha1", "sha256"]
+
+    @pytest.mark.parametrize(
+        ("disputed", "wrong", "marked", "left_out", "notes"),
+        [
+            # What agrees is disputed: left out, nothing agrees any more.
+            ({"md5"}, {"sha1", "sha256"}, "conflict", "none", 1),
+            # What agrees is disputed, but something else agrees as well: the rest decides.
+            ({"md5"}, set(), "exact", "exact", 1),
+            ({"md5"}, {"sha256"}, "conflict", "conflict", 1),
+            # What differs is disputed: left out, it makes no conflict.
+            ({"md5"}, {"md5"}, "conflict", "exact", 0),
+            ({"sha1", "sha256"}, {"sha1", "sha256"}, "conflict", "exact", 0),
+            # One that differs is disputed, and one that is not: the conflict stands.
+            ({"md5"}, {"md5", "sha1"}, "conflict", "conflict", 0),
+            # All are.
+            ({"md5", "sha1", "sha256"}, {"md5"}, "conflict", "none", 2),
+        ],
+    )
+    def test_verdicts(self, make, disputed: set[str], wrong: set[str], marked: str, left_out: str, notes: int) -> None:
+        record = HashRecord("q", {name: digests("y" if name in wrong else "x")[name] for name in digests("x")})
+        for policy, verdict in (("mark", marked), ("leave-out", left_out)):
+            matcher = dispute(make([Entry.make("a", digests("x"))], disputed=policy), {0: tuple(disputed)})
+            result = matcher.match(record)
+            assert result.verdict.value == verdict
+            if policy == "leave-out":
+                assert len([note for note in result.notes if "was not matched: it is disputed" in note]) == notes
+                said = {name for match in result.matches for name in (*match.agrees, *match.disagrees, match.algorithm)}
+                assert not said & disputed
+            else:
+                # A conflict that is due to a disputed digest says so.
+                assert result.notes == [
+                    f"{name} of entry a of S, which differs, is disputed"
+                    for name in digests("x")
+                    if name in disputed & wrong
+                ]
+                assert {m.algorithm: m.state for m in result.matches} == {
+                    name: "disputed" if name in disputed else "active" for name in digests("x") if name not in wrong
+                }
+
+    def test_size_speaks_only_beside_a_digest_that_counts(self, make) -> None:
+        entry = Entry.make("a", {"md5": digests("x")["md5"], "pdq": PDQ}, size=10)
+        matcher = dispute(make([entry], disputed="leave-out"), {0: ("md5",)})
+        result = matcher.match(HashRecord("q", {"md5": digests("x")["md5"], "pdq": PDQ}, size=11))
+        assert (result.verdict, result.matches[0].disagrees) == (Verdict.NEAR, ())
+
+    def test_beside_the_quality_rule(self, make) -> None:
+        entries = [Entry.make(name, {"pdq": PDQ}, quality={"pdq": quality}) for name, quality in (("a", 4), ("b", 90))]
+        matcher = dispute(make(entries, disputed="leave-out"), {0: ("pdq",), 1: ("pdq",)})
+        assert matcher.match(HashRecord("q", {"pdq": PDQ})).notes == [
+            "pdq of entry a of S was not matched: its quality is under 50",
+            "pdq of entry b of S was not matched: it is disputed",
+        ]
+
+    @pytest.mark.parametrize("policy", DISPUTED)
+    def test_a_disputed_known_good_hash_hides_nothing(self, make, policy: str) -> None:
+        entries = [Entry.make("a", {"pdq": PDQ})]
+        good = [Entry.make(name, {"md5": digests("x")["md5"], "pdq": PDQ}) for name in "abc"]
+        record = HashRecord("q", {"md5": digests("x")["md5"], "pdq": PDQ})
+        matcher = dispute(make(entries, good=good, disputed=policy), {0: ("md5",), 1: EVERYTHING}, good=True)
+        result = matcher.match(record)
+        assert (result.verdict, result.known_good) == (Verdict.NONE, ["NSRL: c", "NSRL: a"])
+        assert result.notes == [
+            "md5 of known-good entry a of NSRL and 1 more suppresses nothing: it is disputed",
+            "pdq of known-good entry b of NSRL suppresses nothing: it is disputed",
+        ]
+        dispute(matcher, dict.fromkeys(range(3), EVERYTHING), good=True)
+        result = matcher.match(record)
+        assert (result.verdict, result.known_good, len(result.notes)) == (Verdict.NEAR, (), 2)
+
+    def test_unknown_policy(self, make) -> None:
+        with pytest.raises(UsageError, match="disputed is 'ignore'; expected mark or leave-out"):
+            make([], disputed="ignore")
+
+
 class TestNothingToCompare:
     def test_it_is_said(self, make) -> None:
         matcher = make([Entry.make("a", {"md5": digests("x")["md5"], "photodna": bytes(144)})])
@@ -422,3 +568,47 @@ def test_against_brute_force(tmp_path_factory, entries, queries, radius, batch) 
         assert [(m.entry, m.algorithm, m.distance) for m in result.matches] == expected
         order = ("conflict", "exact", "near")
         assert result.verdict.value == next((v for v in order if v in verdicts), "none")
+
+
+@given(
+    entries=st.lists(
+        st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(0, 15), st.integers(0, 7), st.booleans()),
+        min_size=1,
+        max_size=6,
+    ),
+    queries=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(0, 15)), min_size=1, max_size=6),
+)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_left_out_is_as_if_it_were_not_there(tmp_path_factory, entries, queries) -> None:
+    """Matching without what is disputed gives what a list without these hashes gives."""
+    names = ("md5", "sha1", "pdq")
+
+    def hashes(md5: int, sha1: int, code: int) -> dict[str, bytes]:
+        return {"md5": bytes([md5] * 16), "sha1": bytes([sha1] * 20), "pdq": bytes(31) + bytes([code])}
+
+    folder = tmp_path_factory.mktemp("m")
+    whole, rest, disputed = [], [], {}
+    for number, (md5, sha1, code, bits, sized) in enumerate(entries):
+        of_entry, size = hashes(md5, sha1, code), 1 if sized else None
+        disputed[number] = tuple(name for place, name in enumerate(names) if bits >> place & 1)
+        whole.append(Entry.make(str(number), of_entry, size=size))
+        kept = {name: value for name, value in of_entry.items() if name not in disputed[number]}
+        rest += [Entry.make(str(number), kept, size=size)] if kept else []
+    records = [HashRecord(str(i), hashes(*query), size=i % 2) for i, query in enumerate(queries)]
+    said = []
+    for number, listed in enumerate((whole, rest)):
+        with HashList.open(folder / f"{number}.hml", create=True) as known:
+            known.import_entries(listed, "S")
+        with Matcher.open(folder / f"{number}.hml", radius={"pdq": 1}, disputed="leave-out") as matcher:
+            if not number:
+                dispute(matcher, disputed)
+            said.append(
+                [
+                    (
+                        result.verdict,
+                        [(m.entry, m.algorithm, m.distance, m.agrees, m.disagrees, m.state) for m in result.matches],
+                    )
+                    for result in matcher.match_many(records)
+                ]
+            )
+    assert said[0] == said[1]

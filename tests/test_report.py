@@ -8,17 +8,19 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hashmatch import HashList, HashRecord, Matcher, MatchResult, Verdict, errors
+from hashmatch.algorithms import ALGORITHMS
 from hashmatch.cli import run
 from hashmatch.errors import FileExistsAlreadyError, StorageError
 from hashmatch.lists.entry import Entry
-from hashmatch.report import ReportFolder
+from hashmatch.report import ReportFolder, Summary
 from hashmatch.report.rows import CSV_COLUMNS, csv_rows, formula_safe, json_line, result_as_dict
-from hashmatch.report.text import printable
+from hashmatch.report.text import match_lines, printable, summary_lines
 
 MD5 = hashlib.md5(b"x").digest()
 
@@ -101,6 +103,7 @@ class TestRows:
                 "category_scheme": "s",
                 "category": "1",
                 "media_type": "image",
+                "state": "",
                 "agrees": "md5",
                 "disagrees": "",
                 "suppressed": "",
@@ -125,6 +128,55 @@ class TestRows:
     def test_terminal_text_is_inert(self) -> None:
         assert printable("a\x1b[31m\n\u202e\udcff\x85") == "a\\x1b[31m\\n\\u202e\\udcff\\x85"
         assert printable("grün 日本 \U0001f600") == "grün 日本 \U0001f600"
+
+
+class TestDisputed:
+    """What is disputed is said in every form, and only where it is so."""
+
+    @pytest.fixture
+    def result(self, matcher: Matcher) -> MatchResult:
+        matcher.compiled.row_disputed = lambda: np.array([1 << ALGORITHMS["pdq"].number, 0], np.uint32)
+        return matcher.match(HashRecord("q", {"md5": MD5, "pdq": bytes(range(32))}))
+
+    def test_json_line(self, result: MatchResult) -> None:
+        matches = json.loads(json_line(result, 0, 1))["matches"]
+        assert [(m["entry"], m["algorithm"], m.get("state")) for m in matches] == [
+            ("=cmd", "md5", None),
+            ("=cmd", "pdq", "disputed"),
+            ("two", "pdq", None),
+        ]
+
+    def test_csv_rows(self, result: MatchResult) -> None:
+        rows = [dict(zip(CSV_COLUMNS, row, strict=True)) for row in csv_rows(result, 0, 1)]
+        assert [(row["entry"], row["algorithm"], row["state"]) for row in rows] == [
+            ("'=cmd", "md5", ""),
+            ("'=cmd", "pdq", "disputed"),
+            ("two", "pdq", ""),
+        ]
+
+    def test_text(self, result: MatchResult) -> None:
+        assert match_lines([result], 1) == [
+            "exact     q  ->  +Source =cmd (md5, category s:1)",
+            "exact     q  ->  +Source =cmd (pdq distance 0 of 31, category s:1, disputed)",
+            "exact     q  ->  +Source two (pdq distance 0 of 31)",
+        ]
+
+    def test_summary(self, matcher: Matcher, result: MatchResult) -> None:
+        summary = Summary()
+        for each in (result, result, matcher.match(HashRecord("q", {"md5": MD5}))):
+            summary.add(each)
+        facts = summary.as_dict(matcher, [])
+        assert facts["queries_with_disputed_matches"] == 2
+        assert facts["thresholds"]["disputed"] == "mark"
+        said = [line for line in summary_lines(facts) if line.startswith("disputed")]
+        assert said == ["disputed  2 queries match through hashes that an organisation disputes"]
+
+    def test_summary_of_what_was_left_out(self, tmp_path: Path, matcher: Matcher) -> None:
+        with Matcher.open(tmp_path / "known.hml", disputed="leave-out") as other:
+            facts = Summary().as_dict(other, [])
+        assert facts["thresholds"]["disputed"] == "leave-out"
+        assert len([line for line in summary_lines(facts) if line.startswith("disputed  hashes")]) == 1
+        assert not [line for line in summary_lines(Summary().as_dict(matcher, [])) if "disputed" in line]
 
 
 class TestFolder:

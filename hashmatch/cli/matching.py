@@ -15,8 +15,9 @@ import click
 
 from hashmatch.algorithms import PDQ_MIN_QUALITY
 from hashmatch.cli.console import algorithm_list, echo_lines, output_stream, radius_map, utf8_streams
+from hashmatch.cli.run_log import log_run
 from hashmatch.errors import UsageError, exit_code
-from hashmatch.matcher import BATCH, Matcher, MatchResult, Verdict
+from hashmatch.matcher import BATCH, DISPUTED, Matcher, MatchResult, Verdict
 from hashmatch.record import HashRecord
 
 __all__ = ["Query", "list_options", "open_matcher", "report_options", "run_matching"]
@@ -71,6 +72,13 @@ def list_options(function: Callable[..., Any]) -> Callable[..., Any]:
                 help="PhotoDNA hashes are not matched if less than this share of adjacent bytes differs (flat ones).",
             ),
             click.option(
+                "--disputed",
+                type=click.Choice(DISPUTED),
+                default="mark",
+                show_default=True,
+                help="Hashes that an organisation disputes match and are marked, or are left out with a note.",
+            ),
+            click.option(
                 "--no-verify", is_flag=True, help="Do not check the compiled list's checksums while reading it."
             ),
             click.option(
@@ -115,6 +123,7 @@ def open_matcher(options: dict[str, Any], algorithms: tuple[str, ...] | None) ->
         algorithms=algorithms,
         allow=options["allow"],
         allow_exact=options["allow_exact"],
+        disputed=options["disputed"],
         verify=not options["no_verify"],
         threads=options["threads"],
     )
@@ -195,6 +204,13 @@ def run_matching(
         if folder is not None:
             case = {key: options[key] for key in ("case", "exhibit", "examiner", "agency") if options[key]}
             folder.finish(run_header(sys.argv, started, matcher, case, hashing), facts, [*text, *lines])
+    log_run(
+        options["list_path"],
+        "scan" if hashing is not None else "match",
+        matcher.compiled.snapshot.hex(),
+        [(item.path, item.bytes, item.sha256) for item in files],
+        {"queries": facts["queries"]} | {name: count for name, count in facts["verdicts"].items() if count},
+    )
     if form is None and not quiet:
         echo_lines(text, err=False)
     if not quiet:

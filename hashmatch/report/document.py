@@ -15,6 +15,7 @@ from hashmatch import chance, kernels
 from hashmatch._version import __version__
 from hashmatch.algorithms import ALGORITHMS, Kind
 from hashmatch.index.compiled import CompiledList
+from hashmatch.lists.states import State
 from hashmatch.matcher import Matcher, MatchResult, Verdict
 
 __all__ = ["Input", "Summary", "list_header", "run_header"]
@@ -47,6 +48,7 @@ class Summary:
     statuses: Counter[str] = field(default_factory=Counter)
     matches: Counter[str] = field(default_factory=Counter)
     suppressed: int = 0
+    disputed: int = 0
     noted: int = 0
     not_compared: int = 0
 
@@ -58,6 +60,7 @@ class Summary:
         for match in result.matches:
             self.matches[match.algorithm] += 1
         self.suppressed += bool(result.suppressed)
+        self.disputed += any(match.state is State.DISPUTED for match in result.matches)
         self.noted += bool(result.notes)
         self.not_compared += not result.compared and bool(result.record.hashes)
 
@@ -79,6 +82,7 @@ class Summary:
             "statuses": dict(sorted(self.statuses.items())),
             "matches_by_algorithm": {name: self.matches[name] for name in ALGORITHMS if self.matches[name]},
             "queries_with_suppressed_matches": self.suppressed,
+            "queries_with_disputed_matches": self.disputed,
             "queries_with_notes": self.noted,
             "queries_not_compared": self.not_compared,
             "looked_up": {name: matcher.looked_up[name] for name in matcher.searched},
@@ -87,6 +91,7 @@ class Summary:
                 "radius": {name: r for name, r in matcher.radius.items() if name in matcher.searched},
                 "min_quality": {"pdq": matcher.min_quality},
                 "min_detail": {"photodna": matcher.photodna_min_detail},
+                "disputed": matcher.disputed,
                 "known_good_suppresses": "all" if matcher.allow_exact else "near",
             },
             "chance": chance_figures(matcher),

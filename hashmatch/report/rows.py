@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from hashmatch.algorithms import ALGORITHMS
+from hashmatch.lists.states import State
 from hashmatch.matcher import Match, MatchResult
 
 __all__ = ["CSV_COLUMNS", "csv_rows", "formula_safe", "json_line", "result_as_dict"]
@@ -26,6 +27,7 @@ CSV_COLUMNS = (
     "category_scheme",
     "category",
     "media_type",
+    "state",
     "agrees",
     "disagrees",
     "suppressed",
@@ -77,6 +79,8 @@ def _match(match: Match) -> dict[str, Any]:
         row["category"] = {"scheme": match.category[0], "code": match.category[1]}
     if match.media_type:
         row["media_type"] = match.media_type
+    if match.state is not State.ACTIVE:
+        row["state"] = match.state.value
     row |= {"algorithm": match.algorithm, "distance": match.distance, "radius": match.radius}
     if match.agrees:
         row |= {"agrees": list(match.agrees), "disagrees": list(match.disagrees)}
@@ -132,10 +136,11 @@ def csv_rows(result: MatchResult, input_number: int, record_number: int) -> Iter
     for match, suppressed in [(m, "") for m in result.matches] + [(m, "yes") for m in result.suppressed]:
         scheme, code = match.category or ("", "")
         middle = [match.algorithm, str(match.distance), str(match.radius), match.source, match.entry, scheme, code]
-        middle += [match.media_type, " ".join(match.agrees), " ".join(match.disagrees), suppressed]
+        state = "" if match.state is State.ACTIVE else match.state.value
+        middle += [match.media_type, state, " ".join(match.agrees), " ".join(match.disagrees), suppressed]
         yield [formula_safe(cell) for cell in start + middle + end]
     if not result.matches and not result.suppressed:
-        yield [formula_safe(cell) for cell in start + [""] * 11 + end]
+        yield [formula_safe(cell) for cell in start + [""] * (len(CSV_COLUMNS) - len(start) - len(end)) + end]
 
 
 def formula_safe(cell: str) -> str:

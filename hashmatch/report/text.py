@@ -7,6 +7,7 @@ from typing import Any
 
 from hashmatch.algorithms import ALGORITHMS, Kind
 from hashmatch.errors import printable
+from hashmatch.lists.states import State
 from hashmatch.matcher import MatchResult, Verdict
 
 __all__ = ["LISTED", "match_lines", "summary_lines"]
@@ -41,6 +42,13 @@ def summary_lines(summary: Mapping[str, Any]) -> list[str]:
         lines.append(
             f"suppressed by the known-good list: matches of {summary['queries_with_suppressed_matches']:,} queries"
         )
+    if summary["queries_with_disputed_matches"]:
+        lines.append(
+            f"disputed  {summary['queries_with_disputed_matches']:,} queries match through hashes that an organisation "
+            "disputes"
+        )
+    if summary["thresholds"]["disputed"] == "leave-out":
+        lines.append("disputed  hashes that an organisation disputes were left out; notes say which would have matched")
     if summary["queries_with_notes"]:
         lines.append(
             f"notes     {summary['queries_with_notes']:,} queries carry a note on what was not matched, and why"
@@ -70,10 +78,11 @@ def match_lines(results: Sequence[MatchResult], total: int) -> list[str]:
             category = f", category {printable(':'.join(match.category))}" if match.category else ""
             exact = ALGORITHMS[match.algorithm].kind is Kind.EXACT
             how = match.algorithm if exact else f"{match.algorithm} distance {match.distance} of {match.radius}"
+            state = "" if match.state is State.ACTIVE else f", {match.state.value}"
             against = f"; differs in {', '.join(match.disagrees)}" if match.disagrees else ""
             lines.append(
                 f"{result.verdict.value:<9} {printable(result.record.name)}  ->  {printable(match.source)} "
-                f"{printable(match.entry)} ({how}{category}{against})"
+                f"{printable(match.entry)} ({how}{category}{state}{against})"
             )
         if len(result.matches) > 3:
             lines.append(f"{'':<9} and {len(result.matches) - 3:,} more matches of the same query")
