@@ -14,17 +14,19 @@ from hashmatch.cli.console import echo_lines, progress_bar, quiet_option, warn_u
 @click.option(
     "-o", "--out", metavar="LIST.hmx", type=click.Path(path_type=Path), help="Default: the list's name, as .hmx."
 )
+@click.option("--full", is_flag=True, help="Compile all of the list, even where only some of it has changed.")
 @quiet_option
-def command(path: Path, out: Path | None, quiet: bool) -> None:
+def command(path: Path, out: Path | None, full: bool, quiet: bool) -> None:
     """Compile a list into one immutable file for matching.
 
-    The same content always gives the same bytes, so that two laboratories can compare their files.
+    The same content always gives the same bytes, so that two laboratories can compare their files. Where the compiled
+    file of a former state stands there, only what has changed since is compiled.
     """
     from hashmatch.index.compiled import CompiledList
     from hashmatch.lists.store import HashList
 
     with HashList.open(path, read_only=True) as known, progress_bar("compiling", "entries", quiet=quiet) as progress:
-        target = known.compile(out or path.with_suffix(".hmx"), progress=progress)
+        target = known.compile(out or path.with_suffix(".hmx"), full=full, progress=progress)
     warn_unlogged(known.unlogged)
     if not quiet:
         with CompiledList.open(target) as compiled:

@@ -232,11 +232,18 @@ class HashList:
                     for ref, category, media, size, metadata, packed, opinions, _ in rows:
                         yield StoredEntry(source, Entry(ref, category, media, size, metadata, packed, 0, opinions))
 
-    def compile(self, path: str | os.PathLike[str], *, progress: Progress | None = None) -> Path:
+    def compile(self, path: str | os.PathLike[str], *, full: bool = False, progress: Progress | None = None) -> Path:
         """Write the compiled list that matching maps. The same content gives the same bytes.
 
-        Every entry is verified against its digest on the way, so that damage to the list becomes an error and never an
-        entry that silently fails to match.
+        Where a compiled list of a former snapshot stands at ``path``, only what has changed since is compiled.
+
+        Every block that is read is verified against its digest, so that damage to the list becomes an error and never
+        an entry that silently fails to match.
+
+        Args:
+            path: where to write.
+            full: compile all of the list, whatever stands at ``path``.
+            progress: called with (entries compiled, entries).
 
         Raises:
             ListError: the list cannot be read, or is damaged.
@@ -244,10 +251,13 @@ class HashList:
             StorageError: the file cannot be written; what stood there stands still.
         """
         from hashmatch.lists.compile import compile_list
+        from hashmatch.lists.recompile import recompile_list
 
         _check_replaceable(Path(path))
         with schema.sqlite_errors(self.path), self.reading():
-            made = compile_list(self, path, progress)
+            made = None if full else recompile_list(self, path)
+            if made is None:
+                made = compile_list(self, path, progress)
             counts = {"entries": self.count()}
         self.note("compile", counts, out=path_as_text(made))
         return made
