@@ -45,6 +45,24 @@ SAMPLES: dict[str, bytes] = {
             for n, md5 in enumerate(MD5S)
         )
     ).encode(),
+    "ncmec": (
+        '<queryResult xmlns="https://hashsharing.ncmec.org/hashsharing/v2">\n<images count="3">\n'
+        + "".join(
+            f'<image><member id="{n}">é</member><id>7{n}</id><classification>B1</classification>\n'
+            f"<fingerprints><md5>{md5}</md5><pdq>{PDQS[n]}</pdq></fingerprints></image>\n"
+            for n, md5 in enumerate(MD5S)
+        )
+        + "</images></queryResult>\n"
+    ).encode(),
+    "dfxml": (
+        "<dfxml>\n"
+        + "".join(
+            f"<fileobject><filename>/a,é</filename><filesize>12</filesize>\n"
+            f"<hashdigest type='MD5'>{md5}</hashdigest></fileobject>\n"
+            for md5 in MD5S
+        )
+        + "</dfxml>\n"
+    ).encode(),
     "hashdeep": (
         "%%%% HASHDEEP-1.0\n%%%% size,md5,sha256,filename\n## x\n"
         + "".join(f"12,{md5},{_digest('sha256', md5)},/a,é\n" for md5 in MD5S)
@@ -185,6 +203,10 @@ class TestText:
             ]
             assert isinstance(error, RecordError)
             str(error).encode()
+            return
+        if name == "dfxml":
+            # Programs write names into XML as they are.
+            assert [record.ref for record in read(path, data[:-2])[1]] == ["/a,\\xe9"] * 3
             return
         with pytest.raises(RecordError, match=r"line \d+: found the byte 0xe9, which is not UTF-8"):
             read(path, data)

@@ -16,12 +16,14 @@ from hashmatch.errors import FormatAmbiguousError, FormatUnknownError, RecordErr
 from hashmatch.lists.entry import Entry, Retraction
 from hashmatch.lists.formats import (
     csv_generic,
+    dfxml,
     encase,
     hashdeep,
     hashkeeper,
     icse,
     jsonl,
     kdb,
+    ncmec,
     nsrl_sqlite,
     nsrl_text,
     parquet,
@@ -96,6 +98,8 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         for format_ in (
             Format("icse", "INTERPOL ICSE export", icse.detect, icse.read, role="known"),
             Format("vics", "VICS (Project VIC)", vics.detect, vics.read, role="known"),
+            Format("ncmec", "NCMEC hash sharing 2 (XML)", ncmec.detect, ncmec.read, role="known"),
+            Format("dfxml", "DFXML (hashdeep -d, fiwalk)", dfxml.detect, dfxml.read),
             Format("hashdeep", "hashdeep", hashdeep.detect, hashdeep.read),
             Format(
                 "nsrl3", "NSRL RDS 3 (SQLite)", nsrl_sqlite.detect, nsrl_sqlite.read, binary=True, role="known-good"

@@ -434,7 +434,7 @@ class XmlStream:
             reason = f"found the end of the file {where}; expected the whole of it: the file is cut off"
         else:
             what = expat.ErrorString(error.code)
-            reason = f"found XML that is not well-formed ({what}, column {error.offset + 1:,}); expected whole XML"
+            reason = f"found damaged XML ({what}, column {error.offset + 1:,}); expected XML that is well-formed"
         return RecordError(reason, path=self._source.path, line=error.lineno + self._lines_before)
 
 
