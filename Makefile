@@ -9,11 +9,12 @@ COMPILER := $(firstword $(foreach cc,$(if $(filter default,$(origin CC)),,$(firs
 NATIVE   := $(if $(filter 0,$(HASHMATCH_BUILD_NATIVE)),0,$(if $(COMPILER),1,0))
 
 # What tests need and a user's machine may lack. CI installs it; elsewhere what is missing is left out by name, and said so.
-MISSING := $(foreach tool,hashdeep hfind sqlite3,$(if $(shell command -v $(tool) 2>/dev/null),,$(tool))) $(if $(filter 0,$(NATIVE)),native)
+MISSING := $(foreach tool,hashdeep hfind sqlite3 strace,$(if $(shell command -v $(tool) 2>/dev/null),,$(tool))) $(if $(filter 0,$(NATIVE)),native)
 WITHOUT := $(strip $(MISSING) $(HASHMATCH_TEST_WITHOUT))
 GET_hashdeep := apt-get install hashdeep
 GET_hfind    := apt-get install sleuthkit
 GET_sqlite3  := apt-get install sqlite3
+GET_strace   := apt-get install strace
 GET_native   := a C compiler, and HASHMATCH_BUILD_NATIVE other than 0
 
 # The extension is built again when any of these changes.
