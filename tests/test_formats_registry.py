@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import sqlite3
 
 import pyarrow as pa
 import pytest
@@ -35,6 +36,32 @@ def _parquet() -> bytes:
     parquet.write_table(pa.table(columns), file)
     return file.getvalue()
 
+
+def _sqlite(script: str) -> bytes:
+    database = sqlite3.connect(":memory:")
+    database.executescript(f"PRAGMA page_size = 512; VACUUM; {script}")
+    data = database.serialize()
+    database.close()
+    return data
+
+
+_NSRL = """
+CREATE TABLE FILE (
+    sha256 VARCHAR NOT NULL, sha1 VARCHAR NOT NULL, md5 VARCHAR NOT NULL, crc32 VARCHAR NOT NULL,
+    file_name VARCHAR NOT NULL, file_size INTEGER NOT NULL, package_id INTEGER NOT NULL,
+    CONSTRAINT PK_FILE__FILE PRIMARY KEY (sha256, sha1, md5, crc32, file_name, file_size, package_id)
+);
+CREATE TABLE VERSION (version VARCHAR UNIQUE NOT NULL, description VARCHAR NOT NULL);
+INSERT INTO VERSION VALUES ('2026.03.1', 'test');
+"""
+_KDB = """
+CREATE TABLE db_properties (name TEXT NOT NULL, value TEXT);
+INSERT INTO db_properties VALUES ('Schema Version', '1');
+CREATE TABLE hashes (id INTEGER PRIMARY KEY AUTOINCREMENT, md5 BINARY(16) UNIQUE, sha1 BINARY(20), sha2_256 BINARY(32));
+CREATE TABLE file_names (name TEXT NOT NULL, hash_id INTEGER NOT NULL, PRIMARY KEY(name, hash_id));
+CREATE TABLE comments (comment TEXT NOT NULL, hash_id INTEGER NOT NULL, PRIMARY KEY(comment, hash_id));
+CREATE INDEX md5_index ON hashes(md5);
+"""
 
 #: Format -> a small valid file of it.
 SAMPLES: dict[str, bytes] = {
@@ -67,6 +94,38 @@ SAMPLES: dict[str, bytes] = {
         "%%%% HASHDEEP-1.0\n%%%% size,md5,sha256,filename\n## x\n"
         + "".join(f"12,{md5},{_digest('sha256', md5)},/a,é\n" for md5 in MD5S)
     ).encode(),
+    "nsrl3": _sqlite(
+        _NSRL
+        + "".join(
+            f"INSERT INTO FILE VALUES ('{_digest('sha256', md5)}', '{_digest('sha1', md5)}', '{md5}', 'ABCD1234',"
+            " 'é', 5, 7);"
+            for md5 in MD5S
+        )
+    ),
+    "nsrl2": (
+        '"SHA-1","MD5","CRC32","FileName","FileSize","ProductCode","OpSystemCode","SpecialCode"\n'
+        + "".join(f'"{_digest("sha1", md5).upper()}","{md5}","ABCDEF12","a,é",5,7,"358",""\n' for md5 in MD5S)
+    ).encode(),
+    "hashkeeper": (
+        '"file_id","hashset_id","file_name","directory","hash","file_size","date_modified","comments"\n'
+        + "".join(f'{n},5,"a,é","C:\\","{md5}",12,7/11/95 0:00:00,\n' for n, md5 in enumerate(MD5S))
+    ).encode(),
+    "kdb": _sqlite(
+        _KDB
+        + "".join(
+            f"INSERT INTO hashes VALUES ({n}, X'{md5}', NULL, NULL); INSERT INTO file_names VALUES ('é', {n});"
+            for n, md5 in enumerate(MD5S)
+        )
+    ),
+    "tsk-index": (
+        f"{'0' * 41}|md5sum\n{'0' * 40}1|a.txt\n" + "".join(f"{md5}|{n:016d}\n" for n, md5 in enumerate(MD5S))
+    ).encode(),
+    "encase": (
+        b"HASH\r\n\xff\0\2\0\0\0\1\0\0\0\3\0\0\0".ljust(1032, b"\0")
+        + "é".encode("utf-16-le").ljust(80, b"\0")
+        + "Known".encode("utf-16-le").ljust(40, b"\0")
+        + b"".join(bytes.fromhex(md5) + b"\0\0" for md5 in MD5S)
+    ),
     "pdq": "".join(f"{pdq},100,né,x\n" for pdq in PDQS).encode(),
     "md5sum": "".join(f"{md5}  pé\n" for md5 in MD5S).encode(),
     "sha1sum": "".join(f"SHA1 (a b) = {_digest('sha1', md5)}\n" for md5 in MD5S).encode(),
@@ -195,7 +254,7 @@ class TestText:
 
     def test_latin1_is_reported_with_its_line(self, name, path):
         data = SAMPLES[name].replace("é".encode(), b"\xe9") + b"\xe9\n"
-        if name == "hashdeep" or name.endswith("sum"):
+        if name in ("hashdeep", "nsrl2", "hashkeeper", "tsk-index") or name.endswith("sum"):
             # Paths are bytes and may hold it; where no path stands it is an error of that record.
             *records, error = read(path, data)[1]
             assert [record.ref for record in records] == [

@@ -1,25 +1,29 @@
 """NSRL Reference Data Set, version 3: SQLite, the minimal set and the full one.
 
 The minimal set has a table ``FILE``; in the full one ``FILE`` is a view of ``METADATA`` and others. What ``FILE`` says
-is read, a row an entry; in a database without it, ``METADATA``. The row has no key of its own (in NIST's schema all its
-columns are the primary key), so the store derives the reference from what the row says: it is the same in every
-release that has the row. What ``METADATA`` says beyond ``FILE``, and the tables of packages, systems and manufacturers,
-are not read; a row names its package by number. The release, from the table ``VERSION``, becomes a note.
+is read, a row an entry; in a database without it, ``METADATA``. What ``METADATA`` says beyond ``FILE``, and the tables
+of packages, systems and manufacturers, are not read; a row names its package by number. The release, from the table
+``VERSION``, becomes a note.
+
+A row has no key of its own: in NIST's schema all its columns are the primary key. `reference` makes a reference of what
+tells rows apart; where a database has other columns than NIST's, the store derives it.
 
 Three ways lead through this reader, and tests hold them equal. The plain way, `_Reader.entry`, takes one row and says
 what is wrong with it. The fast way, `_Reader.entries`, takes some hundred rows, column by column, and gives up as soon
 as anything in them is unusual; the rows are then halved until the unusual ones are alone. Those rows come one by one
-from a view; from a table SQLite itself joins each column of a thousand rows, which takes half the time of fetching
-them: that is the third way, `_Reader.ranges`. In all of them SQLite turns whatever a cell holds into text.
+from a view; of a table with NIST's index SQLite joins each column of a thousand rows, which takes half the time of
+fetching them: that is the third way, `_Reader.ranges`. In all of them SQLite turns whatever a cell holds into text.
+Records are numbered as they are read: with that index, in the order of their SHA-256.
 """
 
 from __future__ import annotations
 
 import binascii
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain, repeat
+from operator import itemgetter
 from struct import Struct
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +31,14 @@ from hashmatch.algorithms import ALGORITHMS, EMPTY_DIGESTS
 from hashmatch.errors import RecordError
 from hashmatch.lists.entry import Entry, pack_hashes
 from hashmatch.lists.formats.cells import NO_HASH, check_text, drop_empty, parse_hash, shown, whole_number
+from hashmatch.lists.formats.nsrl_columns import (
+    cells_of,
+    json_texts,
+    number_texts,
+    numbers,
+    reference,
+    references,
+)
 from hashmatch.lists.formats.source import Head, Input, ReadOptions
 from hashmatch.lists.formats.sqlite_source import (
     ForeignDatabase,
@@ -47,6 +59,8 @@ __all__ = ["detect", "read"]
 RELATIONS = {"file": {"sha1", "file_name", "package_id"}, "metadata": {"sha1", "file_name", "object_id"}}
 #: Columns with hashes -> algorithm.
 HASHES = {"md5": "md5", "sha1": "sha1", "sha256": "sha256"}
+#: The column in whose order rows are read where an index has that order.
+ORDER = "sha256"
 #: Columns with the size of the file.
 SIZES = ("file_size", "bytes")
 #: Columns with a number, kept in the metadata under their names; other columns are kept as text.
@@ -56,19 +70,19 @@ HEXADECIMAL = {"crc32": 8}
 #: The release: this table, these columns of it.
 VERSION, VERSION_COLUMNS = "version", ("version", "build_set", "release_date", "description")
 
-#: Rows that are fetched at once. SQLite's sums over a range of rows are about as long.
+#: Metadata that tells rows of the same hashes apart: where it is all there is (but for a checksum), the reader makes
+#: references, and otherwise the store derives them.
+DISTINGUISHING = {"file_name", "package_id"}
+
+#: Rows that are fetched at once, and about so many that SQLite joins.
 _ROWS = 1000
 #: So many rows, or fewer, are not halved any more when something in them is unusual.
 _FEW = 8
-_MAX_INT = (1 << 63) - 1
-_SAFE_DIGITS = 18
-_NAMES_OF_ROWID = ("rowid", "_rowid_", "oid")
-_COMMA = ord(",")
-#: Bytes that no text in metadata may hold but CR, which may before LF: such texts go the plain way.
-_CONTROL = bytes(byte for byte in range(32) if byte not in b"\t\n")
-#: What JSON escapes of the rest.
-_ESCAPES = (("\\", "\\\\"), ('"', '\\"'), ("\t", "\\t"))
+#: Digits of the SHA-256 whose values are the borders of ranges, and how many borders there are.
+_DIGITS = 4
+_BORDERS = 16**_DIGITS
 
+_ref_of = itemgetter(0)
 _make_entry: Callable[[tuple[Any, ...]], Entry] = partial(tuple.__new__, Entry)
 
 
@@ -139,8 +153,10 @@ class _Reader:
         #: What is put between the cells of each column.
         texts = {name for name, key in self._others if key not in NUMBERS and key not in HEXADECIMAL}
         self._between = [b"\n" if name in texts else b"," for name in self._columns]
-        self._usual = [key for _, key in self._others] == ["crc32", "file_name", "package_id"]
-        self._count = 0
+        keys = [key for _, key in self._others]
+        self._usual = keys == ["crc32", "file_name", "package_id"]
+        self._gives_references = len(self._hashes) == len(HASHES) and set(keys) - HEXADECIMAL.keys() == DISTINGUISHING
+        self._count = self._done = 0
         self._total: int | None = None
 
     # ------------------------------------------------------------------ where rows come from
@@ -148,19 +164,20 @@ class _Reader:
     def batches(self) -> Iterator[Sequence[Entry | RecordError]]:
         """All rows, as entries or what is wrong with them."""
         self._database.records = 0
-        rowid = None if self._relation.is_view else self._rowid()
-        for batch in self.rows("") if rowid is None else self.ranges(rowid):
+        for batch in self.ranges() if self._is_ordered() else self.rows(""):
             self._count += len(batch)
             self._database.records = self._count
-            self._source.report(self._count, self._total)
+            self._source.report(self._done if self._total else self._count, self._total)
             yield batch
 
-    def _rowid(self) -> str | None:
-        """The name under which a table has its number of rows, or None where it has none."""
-        for name in _NAMES_OF_ROWID:
-            if name not in self._relation.columns and self._database.has(select([name], self._relation)):
-                return name
-        return None
+    def _is_ordered(self) -> bool:
+        """Whether a table has an index in the order of the SHA-256 that holds all columns, as NIST's key does."""
+        if self._relation.is_view or ORDER not in self._relation.columns or not self._gives_references:
+            return False
+        key = column(self._relation.columns[ORDER])
+        cells = map(column, self._columns)
+        plan = self._database.plan(select(cells, self._relation, f"WHERE {key} >= '1' AND {key} < '2'"))
+        return all("COVERING INDEX" in step for step in plan)
 
     def rows(self, where: str) -> Iterator[Sequence[Entry | RecordError]]:
         """Rows that are fetched one by one."""
@@ -176,47 +193,54 @@ class _Reader:
                 else:
                     stack += [part[len(part) // 2 :], part[: len(part) // 2]]
 
-    def ranges(self, rowid: str) -> Iterator[Sequence[Entry | RecordError]]:
-        """Rows of a table, columns joined by SQLite, range of row numbers by range of row numbers."""
-        query, table = self._database.query, self._relation
-        # Two statements: of both at once, SQLite would read the whole table.
-        ((first,),) = query(select([f"min({rowid})"], table))
-        ((last,),) = query(select([f"max({rowid})"], table))
-        if first is None:
-            return
+    def ranges(self) -> Iterator[Sequence[Entry | RecordError]]:
+        """Rows of a table in the order of the SHA-256, columns joined by SQLite, range by range.
+
+        Every range is sorted by reference, so that all references ascend.
+        """
+        query, key = self._database.query, column(self._relation.columns[ORDER])
         sums = [
             f"group_concat({column(name)}, '{between.decode()}')"
             for name, between in zip(self._columns, self._between, strict=True)
         ]
         # NULLs leave no trace in a sum.
         counts = [f"count({column(name)})" for name in self._columns if name not in self._relation.not_null]
-        statement = select([*sums, "count(*)", *counts], table, f"NOT INDEXED WHERE {rowid} BETWEEN ? AND ?")
-        self._total = last - first + 1
-        step = _ROWS
-        while first <= last:
-            end = min(first + step - 1, last)
-            sound = self._database.fits(statement, (first, end))
-            if sound is None and step > _ROWS:
-                step = _ROWS  # too many rows for one value
+        cells = [*sums, "count(*)", *counts]
+        # All digits are of the same case; where they are not, the last range is large, and its rows come one by one.
+        ((largest,),) = query(select([f"CAST(max({key}) AS TEXT)"], self._relation))
+        digits = "{:04x}" if (largest or b"") >= b"a" else "{:04X}"
+        self._total = _BORDERS
+        at, step = 0, 1
+        while at < _BORDERS:
+            end = min(at + step, _BORDERS)
+            # What is no such text is before the first border, or behind the last.
+            borders = [f"{key} >= '{digits.format(at)}'"] * (at > 0) + [f"{key} < '{digits.format(end)}'"] * (
+                end < _BORDERS
+            )
+            within = f"WHERE {' AND '.join(borders)}" if borders else ""
+            found = self._database.fits(select(cells, self._relation, within))
+            if found is None and step > 1:
+                step = max(1, step // 16)  # too many rows for one value
                 continue
-            count, counted = (sound[len(sums)], sound[len(sums) :]) if sound is not None else (_ROWS, ())
-            if not count:
-                # Numbers may have gaps of any length.
-                ((after,),) = query(select([f"min({rowid})"], table, f"WHERE {rowid} > ?"), (end,))
-                first = last + 1 if after is None else after
+            at = end
+            self._done = at
+            if found is None:
+                yield from self.rows(within)  # too many rows to be sorted, too
                 continue
-            entries = None
-            if sound is not None and all(other == count for other in counted):
-                entries = self._joined(count, sound)
-            if entries is None:
-                yield from self.rows(f"WHERE {rowid} BETWEEN {first:d} AND {end:d} ORDER BY {rowid}")
-            else:
-                yield entries
-            first = end + 1
+            count, counted = found[len(sums)], found[len(sums) :]
+            if count:
+                alike = all(other == count for other in counted)
+                entries = self._joined(count, found) if alike else None
+                if entries is None:
+                    yield _ascending(list(chain.from_iterable(self.rows(within))))
+                else:
+                    entries.sort(key=_ref_of)
+                    yield entries
             if count < _ROWS // 2:
-                step = min(2 * step, 1 << 40)
+                step *= 2
             elif count > 2 * _ROWS:
-                step = max(_ROWS, step // 2)
+                step = max(1, step // 2)
+        yield from self.rows(f"WHERE {key} IS NULL")
 
     def _one_by_one(self, rows: Sequence[tuple[bytes | None, ...]]) -> list[Entry | RecordError]:
         found: list[Entry | RecordError] = []
@@ -248,14 +272,19 @@ class _Reader:
                     raise
         if not hashes:
             raise RecordError(NO_HASH)
+        digests = b"".join(hashes.get(algorithm, b"") for _, algorithm in self._hashes)
         dropped = drop_empty(hashes)
         metadata: dict[str, Any] = {}
         for name, key in self._others:
             if text := found[name]:
                 metadata[key] = self._value(text, name, key)
+        ref = ""
+        if self._gives_references and len(digests) == sum(self._widths) and metadata.keys() >= DISTINGUISHING:
+            file_name = dict(zip(self._columns, cells, strict=True))[self._relation.columns["file_name"]]
+            ref = reference(digests, file_name or b"", metadata["package_id"])
         stated = found[self._size] if self._size else None
         size = whole_number(stated, str(self._size)) if stated else None
-        return Entry.make("", hashes, size=size, metadata=metadata, dropped=dropped)
+        return Entry.make(ref, hashes, size=size, metadata=metadata, dropped=dropped)
 
     def _value(self, text: str, name: str, key: str) -> int | str:
         if key in NUMBERS:
@@ -285,19 +314,26 @@ class _Reader:
         """The entries of ``count`` rows from their columns: cells with `_between` between them."""
         others = len(self._hashes)
         try:
-            packed, empty = self._packed(count, columns)
+            packed, digests, empty = self._packed(count, columns)
             metadata = self._metadata(count, columns[others:])
-            sizes = _numbers(count, columns[others + len(self._others)]) if self._size else repeat(None)
+            references = self._references(digests, columns)
+            sizes = numbers(count, columns[others + len(self._others)]) if self._size else repeat(None)
         except (ValueError, TypeError):  # every kind of unusual cell; TypeError: nothing but NULL
             return None
-        rows = zip(repeat(""), repeat(None), repeat(""), sizes, metadata, packed, repeat(0), repeat(""), repeat(""))
+        rows = zip(references, repeat(None), repeat(""), sizes, metadata, packed, repeat(0), repeat(""), repeat(""))
         entries = list(map(_make_entry, rows))
         for at in empty:
             entries[at] = _without_empty(entries[at])
         return entries
 
-    def _packed(self, count: int, columns: Sequence[bytes]) -> tuple[Sequence[bytes], list[int]]:
-        """(packed hashes of every row, rows that have a digest of the empty file).
+    def _references(self, digests: NDArray[np.uint8], columns: Sequence[bytes]) -> Iterable[str]:
+        if not self._gives_references:
+            return repeat("")
+        by_key = dict(zip((key for _, key in self._others), columns[len(self._hashes) :], strict=False))
+        return references(digests, by_key["file_name"], numbers(len(digests), by_key["package_id"]))
+
+    def _packed(self, count: int, columns: Sequence[bytes]) -> tuple[Sequence[bytes], NDArray[np.uint8], list[int]]:
+        """(packed hashes of every row, their digests as uint8[count, all], rows with a digest of the empty file).
 
         Raises:
             ValueError: a hash that is not in plain hexadecimal digits, of its width.
@@ -309,13 +345,13 @@ class _Reader:
         out[:, :at] = np.frombuffer(self._mask, np.uint8)
         empty: set[int] = set()
         for joined, width, digest in zip(columns, self._widths, self._empty, strict=False):
-            raw = binascii.unhexlify(_cells(joined, count, 2 * width).tobytes())
+            raw = binascii.unhexlify(cells_of(joined, count, 2 * width).tobytes())
             hashes = np.frombuffer(raw, np.uint8).reshape(count, width)
             out[:, at : at + width] = hashes
             at += width
             if digest in raw:
                 empty.update(np.flatnonzero((hashes == np.frombuffer(digest, np.uint8)).all(axis=1)).tolist())
-        return Struct(f"{at}s" * count).unpack(out.tobytes()), sorted(empty)
+        return Struct(f"{at}s" * count).unpack(out.tobytes()), out[:, len(self._mask) :], sorted(empty)
 
     def _metadata(self, count: int, columns: Sequence[bytes]) -> Sequence[str]:
         """The metadata of every row, as `canonical_json` would make it.
@@ -326,12 +362,12 @@ class _Reader:
         values: list[Sequence[str]] = []
         for (_, key), joined in zip(self._others, columns, strict=False):
             if key in NUMBERS:
-                values.append(_number_texts(count, joined))
+                values.append(number_texts(count, joined))
             elif key in HEXADECIMAL:
-                binascii.unhexlify(_cells(joined, count, HEXADECIMAL[key]).tobytes())
+                binascii.unhexlify(cells_of(joined, count, HEXADECIMAL[key]).tobytes())
                 values.append(joined.decode().split(","))
             else:
-                values.append(_json_texts(count, joined, self._max_string))
+                values.append(json_texts(count, joined, self._max_string))
         if self._usual:
             return [
                 f'{{"crc32":"{crc32}","file_name":"{name}","package_id":{package}}}'
@@ -347,76 +383,10 @@ class _Reader:
         return list(map("".join, zip(*pieces, repeat("}"), strict=False)))
 
 
-def _cells(joined: bytes, count: int, width: int) -> NDArray[np.uint8]:
-    """Cells of one width with commas between them as uint8[count, width].
-
-    Raises:
-        ValueError: a cell of another width.
-    """
-    import numpy as np
-
-    table = np.frombuffer(joined + b",", np.uint8).reshape(count, width + 1)
-    if (table[:, width] != _COMMA).any():
-        raise ValueError
-    return table[:, :width]
-
-
-def _numbers(count: int, joined: bytes) -> list[int]:
-    """Whole numbers with commas between them, each as Python writes it.
-
-    Raises:
-        ValueError: a cell that is none, or out of range.
-    """
-    if not joined.replace(b",", b"").isdigit():
-        raise ValueError
-    numbers: list[int] = json.loads(f"[{joined.decode()}]")  # does not take leading zeros
-    if len(numbers) != count or max(numbers) > _MAX_INT:
-        raise ValueError
-    return numbers
-
-
-def _number_texts(count: int, joined: bytes) -> list[str]:
-    """Texts of whole numbers with commas between them, as JSON writes numbers.
-
-    Raises:
-        ValueError: a cell that is none, begins with zero, or may be out of range.
-    """
-    cells = joined.decode().split(",")
-    if (
-        len(cells) != count
-        or not joined.replace(b",", b"").isdigit()
-        or joined.startswith((b"0", b","))
-        or b",0" in joined
-        or b",," in joined
-        or joined.endswith(b",")
-        or max(map(len, cells)) > _SAFE_DIGITS
-    ):
-        raise ValueError
-    return cells
-
-
-def _json_texts(count: int, joined: bytes, longest: int) -> list[str]:
-    """What stands between the quotes of JSON strings, of texts with line feeds between them.
-
-    Raises:
-        ValueError: an empty text, one with a line feed, or one that metadata may not hold.
-    """
-    if (
-        len(joined) > longest
-        or len(joined.translate(None, _CONTROL)) != len(joined)
-        or b"\n\n" in joined
-        or joined.startswith(b"\n")
-        or joined.endswith(b"\n")
-        or not joined
-    ):
-        raise ValueError
-    text = joined.decode(errors="backslashreplace")
-    for character, escape in _ESCAPES:
-        text = text.replace(character, escape)
-    cells = text.split("\n")
-    if len(cells) != count:
-        raise ValueError
-    return cells
+def _ascending(items: list[Entry | RecordError]) -> list[Entry | RecordError]:
+    """Items with the entries among them ascending by reference; what is no entry stays in its place."""
+    ordered = iter(sorted((item for item in items if isinstance(item, Entry)), key=_ref_of))
+    return [next(ordered) if isinstance(item, Entry) else item for item in items]
 
 
 def _without_empty(entry: Entry) -> Entry:

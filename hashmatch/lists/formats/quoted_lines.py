@@ -1,4 +1,4 @@
-r"""Comma-separated lines with quotes, of the kind that the old hash sets are: a record is a line, and never more.
+r"""Lines of old hash sets: a record is a line, and never more; most are comma-separated, with quotes.
 
 File names in them come from all kinds of systems and are not always UTF-8; a byte that is not becomes the text
 ``\xff`` (Python's ``backslashreplace``), so that one such name does not make a set of a million others unreadable.

@@ -334,27 +334,26 @@ class ForeignDatabase:
         self._idle = 0
         return rows
 
-    def fits(self, sql: str, parameters: Sequence[object]) -> tuple[Any, ...] | None:
+    def fits(self, sql: str) -> tuple[Any, ...] | None:
         """The single row of a statement, or None where a value of it is too long.
 
         Raises:
             RecordError: see `query`.
         """
         try:
-            return self.query(sql, parameters)[0]
+            return self.query(sql)[0]
         except RecordError as error:
             if getattr(error.__cause__, "sqlite_errorcode", None) == sqlite3.SQLITE_TOOBIG:
                 return None
             raise
 
-    def has(self, sql: str) -> bool:
-        """Whether a statement can be prepared at all."""
-        try:
-            self._connection.execute(f"EXPLAIN {sql}").fetchall()
-        except sqlite3.Error:
-            self._refused = ""
-            return False
-        return True
+    def plan(self, sql: str, parameters: Sequence[object] = ()) -> list[str]:
+        """How SQLite would go about a statement, in its words.
+
+        Raises:
+            RecordError: see `query`.
+        """
+        return [_text(row[3]) for row in self.query(f"EXPLAIN QUERY PLAN {sql}", parameters)]
 
     def batches(self, sql: str, size: int, parameters: Sequence[object] = ()) -> Iterator[list[tuple[Any, ...]]]:
         """The rows of a statement, ``size`` at once.
@@ -362,9 +361,7 @@ class ForeignDatabase:
         Raises:
             RecordError: see `query`; or the statement would keep what it has read.
         """
-        with self._errors():
-            plan = [_text(row[3]) for row in self._connection.execute(f"EXPLAIN QUERY PLAN {sql}", parameters)]
-        if any(word in step for step in plan for word in _KEEPS):
+        if any(word in step for step in self.plan(sql, parameters) for word in _KEEPS):
             raise self._problem(
                 "found a view that sorts or collects its rows; expected one that can be read from front to back: "
                 "save its rows as a table, and read that"

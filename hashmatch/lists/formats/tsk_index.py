@@ -26,6 +26,7 @@ from hashmatch.algorithms import ALGORITHMS, EMPTY_DIGESTS, parse_hex
 from hashmatch.errors import RecordError
 from hashmatch.lists.entry import Entry, pack_hashes
 from hashmatch.lists.formats.cells import shown
+from hashmatch.lists.formats.quoted_lines import lines
 from hashmatch.lists.formats.source import Head, Input, ReadOptions
 
 __all__ = ["detect", "read"]
@@ -55,7 +56,7 @@ def read(source: Input, options: ReadOptions) -> Iterator[Entry | RecordError]: 
     algorithm = ""
     mask = empty = b""
     count = 0
-    for line in source.lines("backslashreplace"):
+    for line in lines(source):
         before, bar, after = line.partition("|")
         if before in HEADERS and bar:
             header = True
