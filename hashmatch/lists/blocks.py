@@ -11,6 +11,7 @@ import sqlite3
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from operator import itemgetter
 from os import PathLike
 from typing import NoReturn
@@ -21,7 +22,7 @@ from hashmatch.lists.block import Row, cut, decode, ends_block, pack_tags, unpac
 __all__ = ["Blocks", "Judge", "StoredBlock"]
 
 _COLUMNS = "id, last, part, entries, newest, digest, changes, rows"
-_ref_of = itemgetter(0)
+_ref_of, _tag_of = itemgetter(0), itemgetter(7)
 
 #: What to do with a key: it is given the row that the list holds (None: it holds none) and the one that is to take its
 #: place (None: it is to go), and returns the row that shall stand there, tagged, or None for none.
@@ -194,35 +195,39 @@ class Blocks:
                 run = self._run(source, following.last)
                 replaced += run.blocks
                 rows += [row for block in run.blocks for row in self.verified(block)]
-            self._replace(source, replaced, rows)
+            self._replace(source, replaced, rows, list(map(_tag_of, rows)))
 
-    def append(self, source: int, rows: list[Row]) -> None:
-        """Add entries behind all that the source has; ascending by reference."""
+    def append(self, source: int, rows: list[Row], number: int) -> None:
+        """Add entries of change ``number``, whatever their tags, behind all that the source has; by reference."""
         last = self._one("1 ORDER BY last DESC", source)
         replaced: list[StoredBlock] = []
+        held: list[Row] = []
         if last is not None and not ends_block(last.last):
             replaced = self._run(source, None).blocks
-            rows = [row for block in replaced for row in self.verified(block)] + rows
-        self._replace(source, replaced, rows)
+            held = [row for block in replaced for row in self.verified(block)]
+        tags = [*map(_tag_of, held), *repeat(number, len(rows))]
+        self._replace(source, replaced, held + rows, tags)
 
     def last(self, source: int) -> str | None:
         """The last reference of a source; None where it has no entry."""
         block = self._one("1 ORDER BY last DESC", source)
         return None if block is None else block.last
 
-    def _replace(self, source: int, replaced: Sequence[StoredBlock], rows: Sequence[Row]) -> None:
+    def _replace(self, source: int, replaced: Sequence[StoredBlock], rows: Sequence[Row], tags: Sequence[int]) -> None:
         """Put ``rows`` in the place of blocks. A block that comes out the same stays untouched."""
         former = {block.last: block for block in replaced}
         made = []
+        at = 0
         for part, encoded, chosen in cut(rows):
-            last, tags = chosen[-1][0], [row[7] for row in chosen]
-            packed = pack_tags(tags)
+            last, own = chosen[-1][0], tags[at : at + len(chosen)]
+            at += len(chosen)
+            packed = pack_tags(own)
             same = former.get(last)
             if same is not None and same.part == part and same.rows == encoded and same.changes == packed:
                 del former[last]
                 continue
             digest = hashlib.sha256(encoded).digest()
-            made.append((source, last, part, len(chosen), max(tags), digest, packed, encoded))
+            made.append((source, last, part, len(chosen), max(own), digest, packed, encoded))
         execute = self._connection.execute
         for block in former.values():
             execute("DELETE FROM block WHERE id = ?", (block.id,))

@@ -218,9 +218,7 @@ class Importer:
                 return
             entries, ordinals = [entries[at] for at in kept], [ordinals[at] for at in kept]  # type: ignore[assignment]
             _, categories, media, sizes, metadata, packed, _, opinions, origins = zip(*entries, strict=True)
-        refs = map(_ref_of, entries)
         rows = list(zip(_derived(entries), categories, media, sizes, metadata, packed, opinions, ordinals, strict=True))
-        del refs
         self._rows += len(rows)
         self._bytes += sum(map(len, packed)) + sum(map(len, metadata))
         if not any(origins):
@@ -277,7 +275,7 @@ class Importer:
         self._rows = self._bytes = 0
 
     def _append(self, source: _Source, rows: list[Row]) -> None:
-        self._blocks.append(source.number, _tagged(rows, self.number))
+        self._blocks.append(source.number, rows, self.number)
         source.last = rows[-1][0]
         self._summary.added += len(rows)
 
@@ -375,10 +373,6 @@ class _FatalError(RecordError):
     def __init__(self, error: RecordError) -> None:
         super().__init__(str(error))
         self.error = error
-
-
-def _tagged(rows: Sequence[Row], number: int) -> list[Row]:
-    return [(*row[:7], number) for row in rows]
 
 
 def _derived(entries: Sequence[Entry]) -> Iterable[str]:
