@@ -9,10 +9,14 @@ COMPILER := $(firstword $(foreach cc,$(if $(filter default,$(origin CC)),,$(firs
 NATIVE   := $(if $(filter 0,$(HASHMATCH_BUILD_NATIVE)),0,$(if $(COMPILER),1,0))
 
 # What tests need and a user's machine may lack. CI installs it; elsewhere what is missing is left out by name, and said so.
-MISSING := $(foreach tool,hashdeep hfind sqlite3 strace,$(if $(shell command -v $(tool) 2>/dev/null),,$(tool))) $(if $(filter 0,$(NATIVE)),native)
+MISSING := $(foreach tool,hashdeep hfind fiwalk mke2fs mkfs.vfat mcopy sqlite3 strace,$(if $(shell command -v $(tool) 2>/dev/null),,$(tool))) $(if $(filter 0,$(NATIVE)),native)
 WITHOUT := $(strip $(MISSING) $(HASHMATCH_TEST_WITHOUT))
 GET_hashdeep := apt-get install hashdeep
 GET_hfind    := apt-get install sleuthkit
+GET_fiwalk   := apt-get install sleuthkit
+GET_mke2fs   := apt-get install e2fsprogs
+GET_mkfs.vfat := apt-get install dosfstools
+GET_mcopy    := apt-get install mtools
 GET_sqlite3  := apt-get install sqlite3
 GET_strace   := apt-get install strace
 GET_native   := a C compiler, and HASHMATCH_BUILD_NATIVE other than 0

@@ -375,7 +375,7 @@ def test_truncation_at_every_byte(path):
         ('<queryResult xmlns="urn:x"/>', "queryResult.*; expected queryResult of the namespace"),
         ("<queryResult>", "cut off"),
         ('<!DOCTYPE a [<!ENTITY b "c">]><queryResult/>', "document type"),
-        ("not XML", "not well-formed"),
+        ("not XML", "damaged XML"),
         ("<queryResult><images>" + "<a>" * 99, "nested more than"),
         ("<queryResult><images><image>" + "<a>" * 99, "nested more than"),
     ],

@@ -282,7 +282,7 @@ class TestText:
     ],
 )
 def test_unknown(path, data, message):
-    with pytest.raises(FormatUnknownError, match=rf"{message}.*tried icse, hashdeep, .*--from"):
+    with pytest.raises(FormatUnknownError, match=rf"{message}.*tried icse, .*hashdeep, .*--from"):
         read(path, data)
 
 

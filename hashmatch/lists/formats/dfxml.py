@@ -11,8 +11,9 @@ Everything else that a fileobject says is kept as metadata, as `xml_stream.plain
 Folders. Programs that read images hash the data of folders too. No file has these hashes: folders count as records
 without a hash, which an import leaves out and counts; so do files that were not hashed.
 
-Names are bytes. fiwalk writes a byte that is not UTF-8, and a control character, as ``\xFF``; hashdeep writes them as
-they are, which is no XML, and they become ``\xff`` here, but for NUL, which no name holds.
+Names are bytes. fiwalk writes bytes that are not UTF-8, control characters and backslashes as ``\xFF``, and so they
+stay. hashdeep writes names as they are, which may be no XML: what cannot stay becomes ``\xff``, but for NUL, which no
+name holds. Line ends in names are kept.
 """
 
 from __future__ import annotations
