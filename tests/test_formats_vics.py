@@ -67,6 +67,7 @@ def reading(tmp_path):
 
     def read(data: bytes, **options) -> tuple[list[Entry | RecordError], list[str]]:
         path = tmp_path / "vics.json"
+        path.unlink(missing_ok=True)  # some file systems flush what replaces a file's content
         path.write_bytes(data)
         with open_entries(path, **options) as opened:
             assert opened.format.name == "vics"
@@ -515,11 +516,8 @@ def test_truncation_at_every_byte(read, kind, indent):
     )
     assert len(read(data)) == (2 if kind == "media" else 3)
     for length in range(1, len(data)):
-        with pytest.raises(HashMatchError) as caught:
-            read(data[:length])
-        if length > 150:
-            assert isinstance(caught.value, RecordError), length
-            assert re.search("ends here|ends in the middle|not UTF-8", str(caught.value)), (length, caught.value)
+        with pytest.raises(RecordError, match="ends here|ends in the middle|not UTF-8"):
+            read(data[:length], from_format="vics")
 
 
 # Records that are malformed
@@ -676,6 +674,7 @@ def test_no_message_shows_a_hash(tmp_path):
     seen = 0
     for at in range(0, len(text), 5):
         for c in '0g",:[{}\\\x01é':
+            path.unlink(missing_ok=True)
             path.write_text(text[:at] + c + text[at + (c != '"') :], encoding="utf-8")
             try:
                 with open_entries(path, "vics") as opened:
