@@ -84,13 +84,9 @@ _PRAGMAS = (
 #: What `EXPLAIN QUERY PLAN` says of statements that keep what they have read.
 _KEEPS = ("TEMP B-TREE", "MATERIALIZE", "AUTOMATIC")
 
-#: What the authorizer refuses, by SQLite's action code, in words.
-_ACTIONS = {sqlite3.SQLITE_RECURSIVE: "recursion", sqlite3.SQLITE_PRAGMA: "a pragma", sqlite3.SQLITE_ATTACH: "ATTACH"}
-
-_CREATE = re.compile(
-    rb"CREATE\s+(TABLE|VIEW)\s+(?:IF\s+NOT\s+EXISTS\s+)?[\"'`\[]?(\w+)[\"'`\]]?(.{0,2000}?)(?=CREATE\s|\Z)",
-    re.IGNORECASE | re.DOTALL,
-)
+_CREATE = re.compile(rb"CREATE\s+(TABLE|VIEW)\s+(?:IF\s+NOT\s+EXISTS\s+)?[\"'`\[]?(\w+)", re.IGNORECASE)
+#: Bytes behind the name of a table in the first pages of a database that may name its columns.
+_STATEMENT = 2000
 _VIRTUAL = re.compile(r"\s*CREATE\s+VIRTUAL\b", re.IGNORECASE)
 _WORD = re.compile(r"\w+")
 
@@ -267,7 +263,7 @@ class ForeignDatabase:
 
     def _authorize(self, action: int, first: str | None, second: str | None, _: str | None, __: str | None) -> int:
         """SQLite asks this for everything that a statement does, while it prepares the statement."""
-        what = _ACTIONS.get(action, "what is no reading")
+        what = "more than reading"
         if action == sqlite3.SQLITE_SELECT or (action == sqlite3.SQLITE_PRAGMA and first == "table_xinfo"):
             return sqlite3.SQLITE_OK
         if action == sqlite3.SQLITE_READ:
@@ -415,7 +411,10 @@ def schema_of(head: Head) -> Mapping[str, Relation]:
             with ForeignDatabase(path, header=head.raw[:_HEADER_SIZE]) as database:
                 return database.relations
     relations = {}
-    for kind, name, rest in _CREATE.findall(head.raw):
-        words = _WORD.findall(rest.decode("latin-1"))
-        relations[_text(name).lower()] = Relation(_text(name), {w.lower(): w for w in words}, kind.lower() == b"view")
+    found = list(_CREATE.finditer(head.raw))
+    for at, statement in enumerate(found, 1):
+        end = min([statement.end() + _STATEMENT, *(other.start() for other in found[at : at + 1])])
+        words = _WORD.findall(head.raw[statement.end() : end].decode("latin-1"))
+        name = _text(statement[2])
+        relations[name.lower()] = Relation(name, {w.lower(): w for w in words}, statement[1].lower() == b"view")
     return relations
