@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,19 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_build import SNAPSHOT, Item, rows_of
-from test_compiled import patched
+from test_build import CATEGORIES, SNAPSHOT, SOURCES, Item, rows_of
+from test_build import write as write_items
+from test_compiled import LIES, Handmade, items_for_lies, patched
 
 from hashmatch import kernels
 from hashmatch.algorithms import ALGORITHMS
-from hashmatch.errors import CompiledListDamagedError, CompiledListTruncatedError, StorageError, UsageError
+from hashmatch.errors import (
+    CompiledListDamagedError,
+    CompiledListError,
+    CompiledListTruncatedError,
+    StorageError,
+    UsageError,
+)
 from hashmatch.index import hamming, section_writer, splice
 from hashmatch.index.build import HashColumn, Rows, write_compiled
 from hashmatch.index.compiled import CompiledList
@@ -414,6 +421,37 @@ def test_a_damaged_former_list_is_an_error(tmp_path: Path, section: str) -> None
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("name", LIES)
+def test_a_former_list_that_lies(tmp_path: Path, name: str) -> None:
+    """Checksums that agree with a structure that does not: an error, or a file in which `check` finds the lie."""
+    items = items_for_lies()
+    put = replace(items[0], ref="new", category=0)
+    expected = write_items(tmp_path / "anew.hmx", [items[0], put, items[2], items[3], items[4]])
+    made = Handmade.read(write_items(tmp_path / "model.hmx", items).read_bytes())
+    LIES[name](made)
+    (tmp_path / "lie.hmx").write_bytes(made.raw())
+    with CompiledList.open(tmp_path / "lie.hmx") as former:
+        try:
+            splice_compiled(
+                former,
+                tmp_path / "new.hmx",
+                np.array([1]),
+                rows_of([put]),
+                np.array([1]),
+                snapshot=SNAPSHOT,
+                role="known",
+                sources=SOURCES,
+                categories=CATEGORIES,
+            )
+        except (CompiledListError, UsageError):
+            assert not (tmp_path / "new.hmx").exists()
+            return
+    with CompiledList.open(tmp_path / "new.hmx") as opened:
+        if (tmp_path / "new.hmx").read_bytes() != expected.read_bytes():
+            with pytest.raises(CompiledListDamagedError):
+                opened.check()
+
+
 def test_a_former_list_that_was_cut_is_an_error(tmp_path: Path) -> None:
     path = write(tmp_path / "former.hmx", PLAIN)
     with CompiledList.open(path) as opened:
@@ -450,10 +488,8 @@ def test_a_failed_write_leaves_the_former_file_and_no_thread(
 
     monkeypatch.setattr(section_writer.SectionWriter, "_write", fail)
     with pytest.raises(StorageError, match="No space left"):
-        call(tmp_path, [*PLAIN, *random_records(20, 1)], sources=list("abcdefgh"), categories=CATEGORIES)
+        categories = [("s", "1"), *(("scheme", str(number)) for number in range(5))]
+        call(tmp_path, [*PLAIN, *random_records(20, 1)], sources=list("abcdefgh"), categories=categories)
     assert (tmp_path / "new.hmx").read_bytes() == former
     assert sorted(path.name for path in tmp_path.iterdir()) == ["former.hmx", "new.hmx"]
     assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("hashmatch-")]
-
-
-CATEGORIES = [("s", "1"), *(("scheme", str(number)) for number in range(5))]

@@ -88,7 +88,6 @@ def splice_compiled(
         StorageError: the file could not be written; what stood at ``path`` stands there still.
     """
     changes = _Changes.of(former, removed, inserted, before)
-    check_row_count(changes.rows.total)
     hashes = changes.hashes()
     pool = ThreadPoolExecutor(THREADS, thread_name_prefix="hashmatch-compile")
     try:
@@ -193,6 +192,7 @@ class _Changes:
         except ValueError as error:
             raise UsageError(f"rows to remove or to insert before {error}; there are {former.rows} rows") from error
         check_row_count(rows.total)
+        former.row_masks()  # as long as the header says, before anything else is made as long
         gone = np.zeros(former.rows, np.bool_)
         gone[rows.removed] = True
         # Modulo 2**32, so that a shift back is a shift on.
@@ -305,6 +305,8 @@ def _entries(changes: _Changes, sources: Sequence[str]) -> NDArray[np.int64]:
         raise UsageError(f"an inserted row is of source {len(entries) - 1}; there are {len(sources)} sources")
     position = {name: number for number, name in enumerate(sources)}
     for source, count in zip(former, counts.tolist(), strict=True):
+        if count < 0:
+            raise changes.damaged(f"meta says {source['entries']} rows of a source that has more")
         if count and source["name"] not in position:
             raise UsageError(f"source {source['name']!r} is missing and still has {count:,} rows")
         if count:
