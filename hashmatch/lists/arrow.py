@@ -4,7 +4,8 @@ What comes from such a file is not trusted:
 
 - It is read through an ordinary file object, never mapped: a file that shrinks under us gives an error, not a signal.
 - Before a row group is read, the footer's own figures are held against limits; one read of the file has a limit, too.
-- Text and bytes that a file keeps as a dictionary stay one: a page of some bytes can stand for a million long texts.
+- As many rows are read at once as fit into a budget if each of them held the largest value that the file can repeat at
+  no cost: a page of some bytes can stand for a million long texts.
 - Every batch is validated to the last offset and character before its values are looked at.
 - No extension type of the file is used, and nothing is ever unpickled.
 
@@ -21,15 +22,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hashmatch.errors import RecordError, UsageError, printable
+from hashmatch.lists.parquet_footer import Footer, read_footer
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["MAGIC_ARROW", "MAGIC_PARQUET", "MAGIC_STREAM", "ParquetOutput", "Table", "kind_of", "open_table"]
+__all__ = ["MAGIC_ARROW", "MAGIC_STREAM", "ParquetOutput", "Table", "kind_of", "open_table"]
 
-MAGIC_PARQUET = b"PAR1"
-#: Parquet whose footer is encrypted.
-MAGIC_ENCRYPTED = b"PARE"
 MAGIC_ARROW = b"ARROW1"
 #: An Arrow stream has no magic number: the mark before every message, which has the length of its head behind it.
 MAGIC_STREAM = b"\xff\xff\xff\xff"
@@ -41,9 +40,12 @@ _MAX_COLUMNS = 4096
 _MAX_CHUNK = 1 << 30
 _MAX_READ = 256 << 20
 _MAX_WIDTH = 1 << 16
-#: Rows of a batch, and bytes that a batch may come to where the encoding lets long texts repeat at no cost.
+#: Rows of a batch, and bytes that the largest value of a batch may come to if all its rows have it.
 _BATCH_ROWS = 4096
-_BATCH_BYTES = 64 << 20
+_BATCH_BYTES = 32 << 20
+
+#: What pyarrow raises over damage beside its own exceptions.
+_DAMAGE = (OSError, ValueError, LookupError, TypeError, ArithmeticError, MemoryError, NotImplementedError)
 
 _DIGITS = re.compile(r"[0-9A-Fa-f+/=]{8,}|\d{8,}")
 
@@ -68,7 +70,7 @@ def _damage(path: str, record: int | None = None) -> Iterator[None]:
     except RecordError as error:
         error.path, error.record = error.path or path, error.record or record
         raise
-    except (arrow.ArrowException, OSError, ValueError, OverflowError, MemoryError, NotImplementedError) as error:
+    except (arrow.ArrowException, *_DAMAGE) as error:
         said = (str(error) or type(error).__name__).splitlines()[0]
         said = printable(_DIGITS.sub("...", said))[:200].rstrip(". ")
         raise RecordError(
@@ -153,7 +155,8 @@ class Table:
                     path=path,
                 )
         self.kinds = [kind_of(field.type) for field in schema]
-        self.titles = [_DIGITS.sub("...", str(field.type))[:60] for field in schema]
+        values = [field.type.value_type if types.is_dictionary(field.type) else field.type for field in schema]
+        self.titles = [_DIGITS.sub("...", str(type_))[:60] for type_ in values]
 
     def __enter__(self) -> Table:
         return self
@@ -218,8 +221,9 @@ def open_table(path: str, local: Path, head: bytes) -> Table:
 
 class _Parquet(Table):
     def __init__(self, path: str, file: _Guarded) -> None:
-        size = self._check_footer(file)
-        parquet = _pyarrow().parquet
+        footer = read_footer(file, _MAX_FOOTER)
+        self._check_figures(footer, file.seek(0, io.SEEK_END))
+        file.seek(0)
         options: dict[str, Any] = {
             "memory_map": False,
             "pre_buffer": False,
@@ -227,80 +231,31 @@ class _Parquet(Table):
             "page_checksum_verification": True,
             "thrift_string_size_limit": _MAX_FOOTER,
         }
-        opened = parquet.ParquetFile(file, **options)
-        metadata = opened.metadata
-        self._check_figures(metadata, size)
-        super().__init__(path, file, opened.schema_arrow, metadata.num_rows)
-        dictionaries = self._dictionaries(metadata)
-        if dictionaries:
-            opened = parquet.ParquetFile(file, metadata=metadata, read_dictionary=dictionaries, **options)
-        self._opened = opened
-        self._batch_rows = self._rows_at_once(metadata)
+        self._opened = _pyarrow().parquet.ParquetFile(file, **options)
+        super().__init__(path, file, self._opened.schema_arrow, footer.rows)
+        self._groups = list(range(len(footer.groups)))
+        # Many rows may say one long value again and again, at no cost.
+        self._batch_rows = max(1, min(_BATCH_ROWS, _BATCH_BYTES // (footer.largest_repeat + 1)))
 
     @staticmethod
-    def _check_footer(file: _Guarded) -> int:
-        size = file.seek(0, io.SEEK_END)
-        if size < 12:
-            raise RecordError(f"found {size} bytes; expected a whole Parquet file")
-        file.seek(size - 8)
-        tail = file.read(8)
-        if tail[4:] == MAGIC_ENCRYPTED:
-            raise RecordError("found an encrypted Parquet file; expected one that is not encrypted")
-        if tail[4:] != MAGIC_PARQUET:
-            raise RecordError("found no footer at the end; expected a whole Parquet file: it may be cut short")
-        length = int.from_bytes(tail[:4], "little")
-        if length > _MAX_FOOTER:
-            raise RecordError(f"found a footer of {length:,} bytes; expected at most {_MAX_FOOTER:,}")
-        file.seek(0)
-        return size
-
-    @staticmethod
-    def _check_figures(metadata: Any, size: int) -> None:
+    def _check_figures(footer: Footer, size: int) -> None:
         # A row has a hash of 8 bytes at least, and hashes do not repeat. A file that says more would be some bytes that
         # stand for endless rows.
-        if not 0 <= metadata.num_rows <= size:
-            raise RecordError(f"found a footer that says {metadata.num_rows:,} rows; expected at most one a byte")
-        if metadata.num_columns > _MAX_COLUMNS:
-            raise RecordError(f"found {metadata.num_columns:,} columns; expected at most {_MAX_COLUMNS:,}")
-        for group in range(metadata.num_row_groups):
-            rows = metadata.row_group(group)
-            for number in range(rows.num_columns):
-                unpacked = rows.column(number).total_uncompressed_size
-                if not 0 <= unpacked <= _MAX_CHUNK:
+        if footer.rows > size:
+            raise RecordError(f"found a footer that says {footer.rows:,} rows; expected at most one a byte")
+        if footer.columns > _MAX_COLUMNS:
+            raise RecordError(f"found {footer.columns:,} columns; expected at most {_MAX_COLUMNS:,}")
+        for group, chunks in enumerate(footer.groups, 1):
+            for number, chunk in enumerate(chunks, 1):
+                if chunk.unpacked > _MAX_CHUNK:
                     raise RecordError(
-                        f"found {unpacked:,} bytes in column {number + 1} of row group {group + 1:,}; expected at most "
+                        f"found {chunk.unpacked:,} bytes in column {number} of row group {group:,}; expected at most "
                         f"{_MAX_CHUNK:,}: write the file with smaller row groups"
                     )
 
-    @staticmethod
-    def _dictionaries(metadata: Any) -> list[str]:
-        """Columns of text or bytes that are kept as a dictionary somewhere."""
-        found = set()
-        for group in range(metadata.num_row_groups):
-            rows = metadata.row_group(group)
-            for number in range(rows.num_columns):
-                column = rows.column(number)
-                if column.physical_type == "BYTE_ARRAY" and any("DICTIONARY" in name for name in column.encodings):
-                    found.add(column.path_in_schema)
-        return sorted(found)
-
-    @staticmethod
-    def _rows_at_once(metadata: Any) -> int:
-        """How many rows to read at once, where each value may repeat the one before it."""
-        largest = 0
-        for group in range(metadata.num_row_groups):
-            rows = metadata.row_group(group)
-            for number in range(rows.num_columns):
-                column = rows.column(number)
-                if "DELTA_BYTE_ARRAY" in column.encodings:
-                    largest = max(largest, column.total_uncompressed_size // max(1, column.num_values))
-        # Sixteen times what a value comes to on average.
-        return max(1, min(_BATCH_ROWS, _BATCH_BYTES // (16 * largest + 1)))
-
     def _raw_batches(self) -> Iterator[pa.RecordBatch]:
-        groups = list(range(self._opened.metadata.num_row_groups))
         batches: Iterator[pa.RecordBatch] = self._opened.iter_batches(
-            batch_size=self._batch_rows, row_groups=groups, use_threads=False
+            batch_size=self._batch_rows, row_groups=self._groups, use_threads=False
         )
         return batches
 
@@ -359,28 +314,28 @@ def _values(column: pa.Array) -> list[Any]:
 class ParquetOutput:
     """A Parquet file that is written row group by row group to a function that takes bytes.
 
-    Text goes through zstd, and what repeats through a dictionary; hashes stay as they are: nothing makes them smaller.
+    Text goes through zstd, words that repeat through a dictionary; hashes stay as they are: nothing makes them smaller.
     The same rows give the same bytes under the same version of pyarrow, whose name stands in the file.
 
     Args:
         sink: takes the bytes.
-        columns: name -> ``text``, ``whole``, ``byte``, or the width of a hash in bytes.
+        columns: name -> ``word`` (text that repeats), ``text``, ``whole``, ``byte``, or the width of a hash in bytes.
     """
 
     def __init__(self, sink: Any, columns: Mapping[str, str | int]) -> None:
         arrow = _pyarrow()
-        types = {"text": arrow.string(), "whole": arrow.int64(), "byte": arrow.uint8()}
+        types = {"text": arrow.string(), "word": arrow.string(), "whole": arrow.int64(), "byte": arrow.uint8()}
         self._arrow = arrow
         self._schema = arrow.schema(
             [(name, arrow.binary(kind) if isinstance(kind, int) else types[kind]) for name, kind in columns.items()]
         )
-        texts = [name for name, kind in columns.items() if kind == "text"]
+        texts = [name for name, kind in columns.items() if kind in ("text", "word")]
         self._file = _Sink(sink)
         self._writer = arrow.parquet.ParquetWriter(
             self._file,
             self._schema,
             compression={name: "zstd" if name in texts else "none" for name in columns},
-            use_dictionary=texts,
+            use_dictionary=[name for name, kind in columns.items() if kind == "word"],
             write_statistics=[name for name, kind in columns.items() if not isinstance(kind, int)],
             write_page_checksum=True,
         )

@@ -31,14 +31,7 @@ from typing import Any
 
 from hashmatch.algorithms import ALGORITHMS, EMPTY_DIGESTS
 from hashmatch.errors import HashTextError, RecordError
-from hashmatch.lists.arrow import (
-    MAGIC_ARROW,
-    MAGIC_ENCRYPTED,
-    MAGIC_PARQUET,
-    MAGIC_STREAM,
-    Table,
-    open_table,
-)
+from hashmatch.lists.arrow import MAGIC_ARROW, MAGIC_STREAM, Table, open_table
 from hashmatch.lists.entry import NO_QUALITY, Entry, canonical_json
 from hashmatch.lists.formats.cells import (
     NO_HASH,
@@ -65,6 +58,7 @@ from hashmatch.lists.formats.fields import (
 )
 from hashmatch.lists.formats.jsonl import parse_object
 from hashmatch.lists.formats.source import Head, Input, Limits, ReadOptions
+from hashmatch.lists.parquet_footer import MAGIC, MAGIC_ENCRYPTED
 
 __all__ = ["detect", "read"]
 
@@ -74,7 +68,7 @@ _EMPTY = frozenset(EMPTY_DIGESTS.values())
 
 def detect(head: Head) -> bool:
     """Whether the file begins like Parquet, an Arrow file or an Arrow stream."""
-    if head.raw.startswith((MAGIC_PARQUET, MAGIC_ARROW + b"\0\0", MAGIC_ENCRYPTED)):
+    if head.raw.startswith((MAGIC, MAGIC_ARROW + b"\0\0", MAGIC_ENCRYPTED)):
         return True
     # A stream: the mark, then the length of a head, which has eight bytes more than it says and is no 16 MB long.
     return head.raw.startswith(MAGIC_STREAM) and 0 < int.from_bytes(head.raw[4:8], "little") < 1 << 24
@@ -100,7 +94,8 @@ def read(source: Input, options: ReadOptions) -> Iterator[Entry | RecordError]:
                     item.path, item.record = source.path, count
                 yield item
             if table.rows:
-                source.report(total * count // table.rows, total)
+                # Never less than what was reported while the beginning was looked at.
+                source.report(max(source.bytes_read, total * count // table.rows), total)
 
 
 class _Rows:
@@ -113,7 +108,7 @@ class _Rows:
         self._metadata: list[tuple[str, int]] = []
         self._wrapped = self._opinions = self._status = -1
         self._names = table.names
-        seen: dict[str, str] = {}
+        seen: dict[tuple[str, str], str] = {}
         exact = {name.strip().lower() for name in table.names}
         for place, (name, kind) in enumerate(zip(table.names, table.kinds, strict=True)):
             _check_name(name, place, table.path, limits)
@@ -121,7 +116,7 @@ class _Rows:
             algorithm, role = algorithm_of(name), role_of(name)
             if role == "quality" and lower != "pdq_quality" and "pdq_quality" in exact:
                 role = None
-            what = algorithm or role or lower
+            what = ("hash", algorithm) if algorithm else ("role", role) if role else ("metadata", lower)
             if what in seen:
                 raise RecordError(
                     f"found the columns {shown(seen[what])} and {shown(name)}; expected one of them", path=table.path
@@ -226,7 +221,7 @@ class _Rows:
         text = _text(columns[place][row], self._names[place])
         if role in ("category", "scheme"):
             text = text.strip()
-        return check(text, self._names[place], self._limits.max_string) if not text.isprintable() else text
+        return check(text, self._names[place], self._limits.max_string)
 
     def _fields(self, columns: list[list[Any]], row: int) -> dict[str, Any]:
         limits = self._limits

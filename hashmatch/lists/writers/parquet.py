@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hashmatch.algorithms import ALGORITHMS
 from hashmatch.lists.arrow import ParquetOutput
 from hashmatch.lists.entry import NO_QUALITY
+from hashmatch.lists.formats.fields import ORIGIN
 from hashmatch.lists.writers.account import Account, Sink, WriteOptions, checked_mask, places_of
 from hashmatch.lists.writers.general import COLUMNS, rows
 
@@ -21,6 +22,7 @@ _ROWS = 1 << 16
 _BYTES = 32 << 20
 
 _KINDS: dict[str, str | int] = dict.fromkeys(COLUMNS, "text")
+_KINDS |= dict.fromkeys((ORIGIN, "category_scheme", "category", "media_type"), "word")
 _KINDS |= {"size": "whole", "pdq_quality": "byte"} | {a.name: a.width for a in ALGORITHMS.values()}
 
 
