@@ -87,6 +87,7 @@ class AuditState:
         snapshot: hex snapshot id of the list after that change, "" for none.
         jumps: the first 100 records whose change does not follow the one before (0 before the first).
         torn: incomplete lines that crashes left, and that the records after them tell of.
+        unfinished: bytes of an incomplete last line, which the next record will tell of; see `AuditLog.verify`.
     """
 
     path: str
@@ -97,6 +98,7 @@ class AuditState:
     snapshot: str
     jumps: tuple[Jump, ...]
     torn: int
+    unfinished: int = 0
 
     def check_against(self, changes: int, snapshot: str) -> None:
         """Compare the end of the log with the list that it belongs to.
@@ -200,8 +202,12 @@ class AuditLog:
 
     # ------------------------------------------------------------------ reading
 
-    def verify(self) -> AuditState:
+    def verify(self, *, allow_unfinished: bool = False) -> AuditState:
         """Read the log from end to end, in bounded memory, and verify every line. Nothing is changed.
+
+        Args:
+            allow_unfinished: a last line without line end, as a crash leaves it, is no error; `AuditState.unfinished`
+                says how long it is. Somebody who cut the file within its last line leaves the same.
 
         A log that does not exist has no lines, and no more than that is said of it here: `AuditState.check_against`
         tells whether the list has changes that should be there.
@@ -214,7 +220,11 @@ class AuditLog:
         lines = bytes_ = torn = 0
         position, snapshot = Position(), ""
         jumps: list[Jump] = []
-        for fields, after, end in self._records():
+        unfinished = 0
+        for fields, after, end in self._records(allow_unfinished=allow_unfinished):
+            if fields is None:
+                unfinished = end - bytes_
+                break
             lines, bytes_ = after.number, end
             if "change" in fields:
                 if after.changes != position.changes + 1 and len(jumps) < _KEPT_JUMPS:
@@ -223,13 +233,14 @@ class AuditLog:
             torn += "torn" in fields
             position = after
         return AuditState(
-            str(self.path), lines, bytes_, position.digest, position.changes, snapshot, tuple(jumps), torn
+            str(self.path), lines, bytes_, position.digest, position.changes, snapshot, tuple(jumps), torn, unfinished
         )
 
     def records(self) -> Iterator[dict[str, Any]]:
         """The records, oldest first, each verified before it is handed out. Raises: as `verify`."""
         for fields, _, _ in self._records():
-            yield fields
+            if fields is not None:
+                yield fields
 
     def last_change(self) -> int:
         """Number of the list's latest change that is logged, 0 for none. Reads the last line only.
@@ -263,8 +274,11 @@ class AuditLog:
             return _Tail(parse_line(fragment, position)[1], fragment, b"")
         return _Tail(position, fragment, fragment)
 
-    def _records(self) -> Iterator[tuple[dict[str, Any], Position, int]]:
-        """(fields, where the log stands after them, bytes of the log up to there) of every record."""
+    def _records(self, *, allow_unfinished: bool = False) -> Iterator[tuple[dict[str, Any] | None, Position, int]]:
+        """(fields, where the log stands after them, bytes of the log up to there) of every record.
+
+        The fields of an incomplete last line are None, where that is allowed.
+        """
         with self._reading() as (file, size):
             if file is None:
                 return
@@ -296,7 +310,9 @@ class AuditLog:
                 yield fields, position, at
             if odd is not None:
                 raise odd[1]
-            if fragment:
+            if fragment and allow_unfinished:
+                yield None, position, size
+            elif fragment:
                 raise self._damaged(
                     number + 1,
                     f"found {len(fragment):,} bytes without a line end; expected a whole record: the software was "
