@@ -60,6 +60,8 @@ class Scenario:
 
 MADE = ("list create known.hml", "list import known.hml first.csv --source A")
 COMPILED = (*MADE, "compile known.hml -o known.hmx")
+OTHER = ("list create other.hml", "list import other.hml third.csv --source B")
+DELTA = "list delta known.hml --since 0 -o part.delta --include-hashes"
 
 SCENARIOS = (
     Scenario("create", "list create known.hml", made=("known.hml",), again=False),
@@ -82,6 +84,17 @@ SCENARIOS = (
         "list retract known.hml --source A --refs-from refs.txt --undo",
         before=(*MADE, "list retract known.hml --source A --refs-from refs.txt"),
     ),
+    Scenario("opinion", "list opinion known.hml r1 r2 r3 --source A --organisation C --dispute", before=MADE),
+    Scenario("merge", "list merge known.hml other.hml", before=(*MADE, *OTHER)),
+    Scenario(
+        "apply",
+        "list apply copy.hml part.delta",
+        before=(*MADE, DELTA, "list create copy.hml"),
+        lists=("copy.hml",),
+        made=("copy.hml",),
+        again=False,
+    ),
+    Scenario("delta", DELTA, before=MADE, outputs=("part.delta",), made=("part.delta",), changes=False),
     Scenario(
         "compile",
         "compile known.hml -o known.hmx",
@@ -329,15 +342,28 @@ def violations(
         yield f"an output is not the former one, and the message says {told[0]!r}: {run.stderr}"
 
 
+def former_of(prepared: Prepared, name: str) -> Any:
+    return (prepared.former.lists | prepared.former.outputs)[name]
+
+
 def second_run(folder: Path, scenario: Scenario, prepared: Prepared) -> Iterator[str]:
     """What is wrong when the command is given again, undisturbed."""
-    if not scenario.again and any((folder / name).exists() for name in scenario.made):
+    found = state_of(folder, scenario)
+    there = [
+        name for name in scenario.made if (found.lists | found.outputs)[name] not in (None, former_of(prepared, name))
+    ]
+    if not scenario.again and there:
         return
     run = hashmatch(folder, scenario.command)
     if run.returncode != scenario.code:
         yield f"a second run ends with exit code {run.returncode}: {run.stderr}"
     elif state_of(folder, scenario) != prepared.new:
         yield "a second run does not reach the new state"
+    for name in scenario.lists if scenario.changes else ():
+        with HashList.open(folder / name, read_only=True) as known:
+            changes = list(known.history.changes())
+            if changes:  # every one has its line
+                known.audit.verify().check_against(len(changes), changes[-1].snapshot.hex())
     # One that was interrupted before it was valid stays until the next change: SQLite knows it for what it is.
     if scenario.changes and any(JOURNAL.fullmatch(path.name) for path in folder.iterdir()):
         yield "a journal stays after the next change"
