@@ -14,16 +14,31 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from hashmatch.errors import UsageError
-from hashmatch.lists.entry import NO_QUALITY
+from hashmatch.errors import RecordError, UsageError
+from hashmatch.lists.entry import NO_QUALITY, canonical_json
+from hashmatch.lists.formats.cells import algorithm_of, check_reference
+from hashmatch.lists.formats.source import Limits
+from hashmatch.lists.formats.vics_media import (
+    ALTERNATIVES,
+    CATEGORY,
+    HASH_NAME,
+    HASH_VALUE,
+    MIME_TYPE,
+    REFERENCE,
+    SIZE,
+    tidy,
+)
 from hashmatch.lists.writers.account import (
+    EMPTY,
     Account,
     SharedReferences,
     Sink,
     WriteOptions,
     checked_mask,
     places_of,
+    without_empty,
 )
+from hashmatch.lists.writers.general import held_metadata
 
 if TYPE_CHECKING:
     from hashmatch.lists.store import StoredEntry
@@ -44,7 +59,7 @@ _HASHES = {"md5": ("MD5", False), "sha1": ("SHA1", False), "photodna": ("PhotoDN
 
 #: Members that metadata may have under their own names, in the order in which they are written.
 _MEMBERS = (
-    "MimeType",
+    MIME_TYPE,
     "DateUpdated",
     "Comments",
     "Series",
@@ -59,9 +74,13 @@ _MEMBERS = (
     "RelativeFilePath",
     "Exifs",
     "MediaFiles",
+    # What readers leave of these two in metadata.
+    ALTERNATIVES,
+    SIZE,
 )
 
 _MEDIA = 500
+_MAX_STRING = Limits().max_string
 
 
 def write(entries: Iterable[StoredEntry], sink: Sink, options: WriteOptions, account: Account) -> None:
@@ -91,18 +110,23 @@ def _media(stored: StoredEntry, scheme: str, account: Account) -> dict[str, Any]
     """An entry as VICS has it; None where it has no hash."""
     entry = stored.entry
     packed = entry.packed
-    places, quality, _ = places_of(checked_mask(packed))
+    if any(digest in packed for digest in EMPTY):
+        packed = without_empty(packed, account)
+    places, quality, _ = places_of(checked_mask(packed)) if packed else ((), 0, 0)
     if not places:
-        account.left_out["no hash"] += 1
+        if packed:
+            account.left_out["no hash"] += 1
         return None
     account.lost["source"] += 1
     media: dict[str, Any] = {}
-    if entry.ref:
-        media["MediaID"] = _number(entry.ref, entry.ref)
+    if _is_reference(entry.ref):
+        media[REFERENCE] = _number(entry.ref, entry.ref)
+    elif entry.ref:
+        account.lost["reference: control characters, or blanks alone"] += 1
     if entry.category is not None:
         code = _number(entry.category[1], None)
         if entry.category[0] == scheme and code is not None:
-            media["Category"] = code
+            media[CATEGORY] = code
         else:
             account.lost["category"] += 1
     others = []
@@ -111,28 +135,76 @@ def _media(stored: StoredEntry, scheme: str, account: Account) -> dict[str, Any]
             member, in_base64 = _HASHES[name]
             media[member] = base64.b64encode(packed[cut]).decode() if in_base64 else packed[cut].hex()
         else:
-            others.append({"HashName": name.upper(), "HashValue": packed[cut].hex()})
-    if entry.size is not None:
-        media["MediaSize"] = entry.size
-    if others:
-        media["AlternativeHashes"] = others
+            others.append({HASH_NAME: name.upper(), HASH_VALUE: packed[cut].hex()})
+    if entry.size:
+        media[SIZE] = entry.size
+    elif entry.size is not None:  # readers take 0 for "not stated"
+        account.lost["size"] += 1
     if quality and packed[quality] != NO_QUALITY:
         account.lost["pdq quality"] += 1
     if entry.opinions:
         account.lost["opinions"] += 1
-    metadata = json.loads(entry.metadata) if entry.metadata else {}
-    for member in _MEMBERS:
-        if member in metadata:
-            media[member] = metadata.pop(member)
-    for key in metadata:
-        account.lose_metadata(key)
-    if entry.media_type and entry.media_type != str(media.get("MimeType", "")).partition("/")[0]:
+    text = held_metadata(entry.metadata, account) if entry.metadata else ""
+    _take_metadata(media, others, json.loads(text) if text else {}, account)
+    if others:
+        media[ALTERNATIVES] = others
+    if _media_type(media.get(MIME_TYPE, "")) != entry.media_type:
         account.lost["media type"] += 1
     return media
 
 
+def _take_metadata(media: dict[str, Any], others: list[Any], metadata: dict[str, Any], account: Account) -> None:
+    """Write metadata under members' own names as these members, as far as it comes back as it is."""
+    for member in _MEMBERS:
+        if member not in metadata:
+            continue
+        value = metadata[member]
+        tidied = tidy(value, member)
+        if tidied in (None, "", [], {}) or canonical_json(tidied) != canonical_json(value):
+            continue
+        if member == ALTERNATIVES:
+            if not _are_alternatives(value):
+                continue
+            others += value
+        elif member == SIZE:
+            if value != 0 or type(value) is not int or SIZE in media:
+                continue
+            media[SIZE] = 0
+        elif member == MIME_TYPE and not isinstance(value, str):
+            continue
+        else:
+            media[member] = value
+        del metadata[member]
+    for key in metadata:
+        account.lose_metadata(key)
+
+
+def _are_alternatives(value: Any) -> bool:
+    """Whether metadata is what a reader left of alternative hashes: those of algorithms that it does not know."""
+    return isinstance(value, list) and all(
+        isinstance(item, dict)
+        and item
+        and not (isinstance(item.get(HASH_NAME), str) and algorithm_of(item[HASH_NAME]) and HASH_VALUE in item)
+        for item in value
+    )
+
+
+def _media_type(mime_type: str) -> str:
+    """The media type that a reader takes from a MIME type."""
+    word = mime_type.strip().lower()
+    return "image" if word.startswith("image/") else "video" if word.startswith("video/") else "other" if word else ""
+
+
+def _is_reference(ref: str) -> bool:
+    try:
+        check_reference(ref, REFERENCE, _MAX_STRING)
+    except RecordError:
+        return False
+    return ref.strip() != ""
+
+
 def _number(text: str, otherwise: str | None) -> int | str | None:
     """The whole number that is written as ``text`` and no other way."""
-    if text.isascii() and text.isdigit() and len(text) <= 18 and str(int(text)) == text:
+    if text.isascii() and text.isdigit() and len(text) <= 9 and str(int(text)) == text:
         return int(text)
     return otherwise
