@@ -408,7 +408,7 @@ def test_a_document_of_cases_that_changes_while_it_is_read(tmp_path):
         document_ = vics._Document(source, Limits())
         document_._facts = lambda: [{"CaseID": "A"}]  # type: ignore[method-assign]
         with pytest.raises(InputError, match="changed while it was read"):
-            list(document_.entries())
+            list(document_.batches())
 
 
 def test_long_facts_are_left_out(reading):
@@ -516,7 +516,7 @@ def test_truncation_at_every_byte(read, kind, indent):
     )
     assert len(read(data)) == (2 if kind == "media" else 3)
     for length in range(1, len(data)):
-        with pytest.raises(RecordError, match="ends here|ends in the middle|not UTF-8"):
+        with pytest.raises(RecordError, match=r"ends here|ends in the middle|not UTF-8"):
             read(data[:length], from_format="vics")
 
 

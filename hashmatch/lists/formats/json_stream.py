@@ -73,13 +73,13 @@ class _Codec(NamedTuple):
         decode: bytes to values; raises ``errors`` for what is not JSON, and where it cannot be sure.
         errors: what ``decode`` raises.
         typed: it allows no number with a fraction and at most `_LEVELS` levels.
-        encode: what ``decode`` gave, as `canonical_json` writes it.
+        encode: what ``decode`` gave, as `canonical_json` writes it, in UTF-8.
     """
 
     decode: Callable[[bytes], Any]
     errors: tuple[type[Exception], ...]
     typed: bool
-    encode: Callable[[Any], str]
+    encode: Callable[[Any], bytes]
 
 
 def _no_constant(_: str) -> NoReturn:
@@ -87,7 +87,11 @@ def _no_constant(_: str) -> NoReturn:
 
 
 _plain_decode = json.JSONDecoder(parse_constant=_no_constant).decode
-_plain_encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+_canonical = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+
+
+def _plain_encode(value: Any) -> bytes:
+    return _canonical(value).encode()
 
 
 @cache
@@ -102,11 +106,11 @@ def _codec() -> _Codec:
     decode = msgspec.json.Decoder(list[dict[str, scalar | list[scalar | inner] | inner]]).decode
     encoder = msgspec.json.Encoder(order="sorted").encode
     errors = (msgspec.DecodeError, UnicodeDecodeError, ValueError)
-    return _Codec(decode, errors, True, lambda value: encoder(value).decode())
+    return _Codec(decode, errors, True, encoder)
 
 
-def canonical_encoder(plain: bool) -> Callable[[Any], str]:
-    """A function that does what `canonical_json` does; a faster one for values of a batch that is ``plain``."""
+def canonical_encoder(plain: bool) -> Callable[[Any], bytes]:
+    """What does what `canonical_json` does, in UTF-8; faster for the values of a batch that is ``plain``."""
     return _codec().encode if plain else _plain_encode
 
 

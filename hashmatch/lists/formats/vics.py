@@ -65,7 +65,8 @@ def read(source: Input, options: ReadOptions) -> Iterator[Entry | RecordError]:
         InputError: the file fails while it is read, or is a stream of cases whose facts stand behind their media.
     """
     try:
-        yield from _Document(source, options.limits).entries()
+        for records in _Document(source, options.limits).batches():
+            yield from records
     except RecordError as error:
         error.path = error.path or source.path
         raise
@@ -105,7 +106,8 @@ class _Document:
         self._records = 0
         self._pictures = 0
 
-    def entries(self) -> Iterator[Entry | RecordError]:
+    def batches(self) -> Iterator[list[Entry | RecordError]]:
+        """The records, as many at a time as are read at once."""
         model: _Model | None = None
         counts: dict[str, Any] = {}
         has_value = False
@@ -150,7 +152,7 @@ class _Document:
     def _note(self, note: str) -> None:
         self._source.notes.append(note)
 
-    def _media(self, reader: MediaReader, what: str) -> Iterator[Entry | RecordError]:
+    def _media(self, reader: MediaReader, what: str) -> Iterator[list[Entry | RecordError]]:
         for batch in self._stream.objects(what):
             found = reader.entries(batch)
             self._records += len(found)
@@ -162,9 +164,9 @@ class _Document:
                     # A document of one line has no lines: its records are told apart by their numbers.
                     error.line = line if line > 1 else None  # type: ignore[union-attr]
                     error.path, error.record = self._source.path, first + index  # type: ignore[union-attr]
-            yield from found
+            yield found
 
-    def _case(self, model: _Model, number: int, facts: list[_Object] | None) -> Iterator[Entry | RecordError]:
+    def _case(self, model: _Model, number: int, facts: list[_Object] | None) -> Iterator[list[Entry | RecordError]]:
         """The media of the next case. ``facts``: what an earlier reading found of every case."""
         stated: _Object = {}
         reader: MediaReader | None = None

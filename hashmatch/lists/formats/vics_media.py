@@ -251,7 +251,7 @@ class MediaReader:
 
     # The fast way
 
-    def quick(self, fields: _Object, encode: Callable[[Any], str]) -> Entry | None:
+    def quick(self, fields: _Object, encode: Callable[[Any], bytes]) -> Entry | None:
         """The entry of an object that is as usual; else None, or any error that comes of using a value as what it is
         not.
         """
@@ -317,7 +317,7 @@ class MediaReader:
                 metadata[name] = _date(v)
         if self.case:
             metadata[CASE_KEY] = self.case
-        text = encode(metadata) if metadata else ""
+        text = encode(metadata).decode() if metadata else ""
         if "[" in text or text.find("{", 1) > 0:
             inner = [name for name in plan.members if fields[name].__class__ in (list, dict)]
             if inner:
@@ -326,7 +326,7 @@ class MediaReader:
                         metadata[name] = v
                     else:
                         metadata.pop(name, None)
-                text = encode(metadata) if metadata else ""
+                text = encode(metadata).decode() if metadata else ""
         return _make_entry((self._prefix + ref, category, media_type, size, text, mask + packed, 0, "", ""))
 
     def _category(self, code: int) -> tuple[str, str]:
@@ -346,7 +346,7 @@ class MediaReader:
 
     # The plain way
 
-    def entry(self, fields: _Object, encode: Callable[[Any], str]) -> Entry:
+    def entry(self, fields: _Object, encode: Callable[[Any], bytes]) -> Entry:
         """The entry of any object.
 
         Raises:
@@ -404,7 +404,7 @@ class MediaReader:
             dropped=dropped,
         )
         self.pictures += has_picture
-        return entry._replace(metadata=encode(metadata)) if metadata else entry
+        return entry._replace(metadata=encode(metadata).decode()) if metadata else entry
 
     def _category_of(self, member: str, value: Any) -> tuple[str, str] | None:
         if value is None:
