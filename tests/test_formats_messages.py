@@ -26,11 +26,24 @@ _ICSE = (
     "Investigation name;Agency;Number of submissions;File Available;Media Type;Baseline\n"
 )
 
+_RDS2 = '"SHA-1","MD5","CRC32","FileName","FileSize","ProductCode","OpSystemCode","SpecialCode"\n'
+_HASHKEEPER = (
+    '"file_id","hashset_id","file_name","directory","hash","file_size","date_modified","time_modified","time_zone",'
+    '"comments","date_accessed","time_accessed"\n'
+)
+
 #: (format, what stands before the record, the record).
 RECORDS = [
     ("icse", _ICSE, f"{MD5};{SHA1};{MD5};{PHOTODNA.hex()};{LACE_TEXT};7;Y;N;N;;;A;3;True;Image;Yes"),
     ("hashdeep", "%%%% HASHDEEP-1.0\n%%%% size,md5,sha256,filename\n", f"12,{MD5},{SHA256},/a"),
     ("hashdeep", "", f"%%%% HASHDEEP-1.0\n%%%% size,md5,sha256,filename\n12,{MD5},{SHA256},/a"),
+    ("nsrl2", _RDS2, f'"{SHA1}","{MD5}","ABCD1234","a, ""b""",5,7,"358",""'),
+    ("nsrl2", _RDS2, f'"{SHA1}","{MD5}","ABCD1234","a "b" c",5,7,"358",""'),
+    ("nsrl2", "", f'{_RDS2}"{SHA1}","{MD5}","ABCD1234","{MD5}",5,7,"358",""'),
+    ("hashkeeper", _HASHKEEPER, f'1,5,"a.txt","C:\\","{MD5}",34832,7/11/95 0:00:00,12/30/99,"PST",,,'),
+    ("tsk-index", f"{'0' * 41}|md5sum\n", f"{MD5}|{5:016d}"),
+    ("tsk-index", f"{'0' * 41}|nsrl\n", f"{SHA1}|{5:016d}"),
+    ("tsk-index", "", f"{'0' * 41}|nsrl\n{SHA1}|{5:016d}"),
     ("pdq", "", f"{PDQ},100,n"),
     ("pdq", "", PDQ),
     ("md5sum", "", f"{MD5}  x"),
@@ -84,6 +97,47 @@ def test_no_message_shows_a_hash(tmp_path, name, before, record):
             assert quoted(message) is None, (text, message)
         seen += len(problems)
     assert seen > 10
+
+
+_NCMEC = f"""<queryResult xmlns="https://hashsharing.ncmec.org/hashsharing/v2"><images count="1"><image>
+<member id="1">M</member><timestamp>2020</timestamp><id>7</id><classification>A1</classification><fingerprints>
+<md5>{MD5}</md5><sha1>{SHA1}</sha1><pdna>{base64.b64encode(PHOTODNA).decode()}</pdna></fingerprints><feedback>
+<negativeFeedback type="Md5"><reasons><reason name="R"/><members><member id="2">N</member></members></reasons>
+</negativeFeedback></feedback></image></images></queryResult>"""
+_DFXML = f"""<dfxml><volume><fileobject><filename>n</filename><filesize>1</filesize><mtime prec="2">2020</mtime>
+<hashdigest type="MD5">{MD5}</hashdigest><hashdigest type="sha256" coding="base64">{
+    base64.b64encode(bytes.fromhex(SHA256)).decode()
+}</hashdigest></fileobject></volume></dfxml>"""
+#: (format, a document whose parts do not stand in lines).
+DOCUMENTS = [("ncmec", _NCMEC), ("dfxml", _DFXML)]
+
+
+@pytest.mark.parametrize(("name", "text"), DOCUMENTS, ids=[name for name, _ in DOCUMENTS])
+def test_no_message_about_a_document_shows_a_hash(tmp_path, name, text):
+    """Documents that are cut or changed in one place, and documents with a hash where none belongs."""
+    path = tmp_path / "list"
+    damaged = [text[:length] for length in range(1, len(text), 7)]
+    damaged += [text[:at] + c + text[at + 1 :] for at in range(0, len(text), 3) for c in '<>&/g0é\x01" ']
+    # Each name and each value, but for the hashes themselves, in its turn.
+    words = [found.span() for found in re.finditer(r"\b[\w-]{1,24}\b", text)]
+    damaged += [text[:start] + MD5 + text[end:] for start, end in words]
+    damaged += [text[:start] + "a" + MD5 + text[end:] for start, end in words]
+    tags = set(re.findall(r"<(\w+)", text))
+    damaged += [re.sub(rf"(</?){tag}\b", rf"\g<1>a{MD5}", text) for tag in tags]
+    damaged += [re.sub(rf"</{tag}\b", rf"stray {MD5}</{tag}", text) for tag in tags]
+    seen = 0
+    for changed in damaged:
+        path.write_text(changed, encoding="utf-8")
+        try:
+            with open_entries(path, name) as reading:
+                problems: list[HashMatchError] = [found for found in reading if isinstance(found, RecordError)]
+        except HashMatchError as error:
+            problems = [error]
+        for problem in problems:
+            message = str(problem).replace(str(path), "")
+            assert quoted(message) is None, (changed, message)
+        seen += len(problems)
+    assert seen > 500
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -372,7 +372,11 @@ def test_truncation_at_every_byte(path):
     [
         ("<other/>", "found the root element 'other'; expected queryResult of the namespace"),
         ("<image/>", "found the root element 'image'; expected queryResult"),
-        ('<queryResult xmlns="urn:x"/>', "queryResult.*; expected queryResult of the namespace"),
+        (
+            '<queryResult xmlns="urn:x"/>',
+            "found queryResult of another namespace; expected queryResult of the namespace",
+        ),
+        ('<a xmlns="urn:x"/>', "found the root element 'a' of another namespace; expected queryResult"),
         ("<queryResult>", "cut off"),
         ('<!DOCTYPE a [<!ENTITY b "c">]><queryResult/>', "document type"),
         ("not XML", "damaged XML"),
@@ -388,7 +392,10 @@ def test_not_a_result(path, text, reason):
 
 def test_another_version_says_so(path):
     path.write_text(result(entry(), xmlns=NAMESPACE.replace("v2", "v3")), encoding="utf-8")
-    with open_entries(path) as reading, pytest.raises(RecordError, match=r"root element .*expected queryResult of"):
+    with (
+        open_entries(path) as reading,
+        pytest.raises(RecordError, match=r"found queryResult of 'v3'; expected queryResult of .*/v2"),
+    ):
         list(reading)
 
 

@@ -44,8 +44,8 @@ from hashmatch.lists.formats.xml_stream import CLOSED, OPENED, RECORD, Element, 
 __all__ = ["NAMESPACE", "detect", "read"]
 
 NAMESPACE = "https://hashsharing.ncmec.org/hashsharing/v2"
-#: What the namespaces of all versions begin with.
-_ANY_VERSION = "https://hashsharing.ncmec.org/"
+#: What the namespaces of all versions begin with; the version follows.
+_ANY_VERSION = "https://hashsharing.ncmec.org/hashsharing/"
 ROOT = "queryResult"
 #: Elements that hold entries, and say how many.
 CONTAINERS = ("images", "videos")
@@ -57,7 +57,7 @@ PAGING, NEXT = "paging", "next"
 #: Elements of an entry, each at most once. Any other is metadata.
 MEMBER, TIMESTAMP, ID, CLASSIFICATION = "member", "timestamp", "id", "classification"
 FINGERPRINTS, FEEDBACK = "fingerprints", "feedback"
-_KNOWN = (MEMBER, TIMESTAMP, ID, CLASSIFICATION, FINGERPRINTS, FEEDBACK)
+_KNOWN = frozenset((MEMBER, TIMESTAMP, ID, CLASSIFICATION, FINGERPRINTS, FEEDBACK))
 #: Categories. The scheme is ours; the codes are theirs.
 SCHEME = "ncmec"
 CLASSIFICATIONS = ("A1", "A2", "B1", "B2")
@@ -142,7 +142,7 @@ class _Around:
         kind, line, parent, (tag, attributes, _, children), problem = event
         if not parent and kind in (OPENED, RECORD) and tag != ROOT:
             raise RecordError(
-                f"found the root element {shown(tag)}; expected {ROOT} of the namespace {NAMESPACE}, or of none",
+                f"found {_described(tag)}; expected {ROOT} of the namespace {NAMESPACE}, or of none",
                 path=self._source.path,
                 line=line,
             )
@@ -179,6 +179,14 @@ class _Around:
         if about not in self._noted:  # a hostile file gives cause for millions
             self._noted.add(about)
             self._source.notes.append(note)
+
+
+def _described(root: str) -> str:
+    namespace, _, name = root.rpartition("}")
+    if name != ROOT:
+        return f"the root element {shown(name)}" + (" of another namespace" if namespace else "")
+    version = namespace.removeprefix("{").removeprefix(_ANY_VERSION)
+    return f"{ROOT} of {shown(version)}" if len(version) < len(namespace) - 1 else f"{ROOT} of another namespace"
 
 
 class _Algorithms(dict[str, "str | None"]):
@@ -218,7 +226,7 @@ class _Reader:
         if (feedback := found.get(FEEDBACK)) is not None and feedback[3]:
             opinions = opinions_text(self._opinions(feedback))
             metadata[FEEDBACK] = self._plain(feedback)
-        others = [child for child in children if child[0] not in _KNOWN] if len(found) < len(children) else []
+        others = [] if _KNOWN.issuperset(found) else [child for child in children if child[0] not in _KNOWN]
         if others or attributes:
             metadata |= self._plain((tag, attributes, "", others))
         timestamp = self._text(found, TIMESTAMP)
@@ -248,8 +256,8 @@ class _Reader:
         return Retraction(self._reference(found), f"tombstone of {timestamp}" if timestamp else "tombstone", origin)
 
     def _fields(self, children: list[Element]) -> dict[str, Element]:
-        """The elements that are known, by tag."""
-        found = {child[0]: child for child in children if child[0] in _KNOWN}
+        """Elements by tag, those that are known once each."""
+        found = {child[0]: child for child in children}
         if len(found) != len(children):
             seen: set[str] = set()
             for tag, *_ in children:

@@ -300,9 +300,13 @@ class XmlStream:
 
         def end(_name: str) -> None:
             tag, attributes, children, at = pop()
-            text = ""
-            if len(texts) > at and not children:
-                text = texts[at] if len(texts) == at + 1 else "".join(texts[at:])
+            pieces = len(texts) - at
+            if not pieces or children:
+                text = ""
+            elif pieces == 1:
+                text = texts.pop()
+            else:
+                text = "".join(texts[at:])
                 del texts[at:]
             if stack:
                 stack[-1][2].append((tag, attributes, text, children))
