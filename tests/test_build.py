@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,7 +41,13 @@ class Item:
     media: int = 1
     size: int = -1
     quality: int = 255
+    disputed: int = 0
     hashes: Mapping[str, bytes] = field(default_factory=dict)
+
+
+def mask_of(names: Iterable[str]) -> int:
+    """A bit for each algorithm."""
+    return sum(1 << ALGORITHMS[name].number for name in names)
 
 
 def rows_of(items: Sequence[Item], algorithms: Sequence[str] | None = None) -> Rows:
@@ -61,6 +67,7 @@ def rows_of(items: Sequence[Item], algorithms: Sequence[str] | None = None) -> R
         media=np.array([item.media for item in items], np.uint8),
         size=np.array([item.size for item in items], np.int64),
         quality=np.array([item.quality for item in items], np.uint8),
+        disputed=np.array([item.disputed for item in items], np.uint32),
         hashes=columns,
     )
 
@@ -91,6 +98,7 @@ def random_items(count: int, seed: int, algorithms: Sequence[str] = SEARCHED, *,
                 media=int(rng.integers(4)),
                 size=int(rng.choice([-1, 0, 1, 1 << 40])),
                 quality=int(rng.integers(101)) if "pdq" in hashes else 255,
+                disputed=mask_of(hashes) & int(rng.integers(1 << 32)),
                 hashes=hashes,
             )
         )
@@ -118,6 +126,7 @@ def contents(compiled: CompiledList) -> list[Item]:
         compiled.row_media().tolist(),
         compiled.row_sizes().tolist(),
         compiled.row_quality().tolist(),
+        compiled.row_disputed().tolist(),  # type: ignore[union-attr]
         hashes,
     )
     return [Item(*values) for values in zip(*columns, strict=True)]
@@ -138,8 +147,17 @@ def assert_round_trip(path: Path, items: Sequence[Item], algorithms: Sequence[st
             "categories": [list(c) for c in CATEGORIES],
             "hashes": {name: sum(name in i.hashes for i in items) for name in used},
         }
-        masks = [sum(1 << ALGORITHMS[name].number for name in item.hashes) for item in items]
-        assert compiled.row_masks().tolist() == masks
+        assert compiled.row_masks().tolist() == [mask_of(item.hashes) for item in items]
+
+
+def test_nothing_is_disputed_where_nobody_says_so(tmp_path: Path) -> None:
+    items = [Item(str(row), hashes={"md5": bytes(16)}) for row in range(3)]
+    rows = rows_of(items)
+    rows.disputed = None
+    path = write_compiled(
+        tmp_path / "a.hmx", rows, snapshot=SNAPSHOT, role="known", sources=SOURCES, categories=CATEGORIES
+    )
+    assert path.read_bytes() == write(tmp_path / "b.hmx", items).read_bytes()
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 5, 7, 8, 9, 100, 1023, 1024, 1025])
@@ -190,6 +208,8 @@ def test_round_trip_of_drawn_rows(tmp_path_factory: pytest.TempPathFactory, data
         ),
     )
     items = data.draw(st.lists(item, max_size=12))
+    for each in items:
+        each.disputed = data.draw(st.sampled_from([0, 0, mask_of(each.hashes)]))
     assert_round_trip(tmp_path_factory.getbasetemp() / "drawn.hmx", items)
 
 
@@ -248,7 +268,7 @@ def test_layout_as_documented(tmp_path: Path) -> None:
         end = offset + size
     assert end == len(raw)
     assert names[0] == "meta"
-    assert len(set(names)) == count == 9 + 3 * len(SEARCHED)
+    assert len(set(names)) == count == 10 + 3 * len(SEARCHED)
 
 
 def test_a_failed_write_leaves_the_former_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -135,8 +135,9 @@ def answers(compiled: CompiledList, items: list[Item]) -> Iterator[tuple[str, Ca
     """Everything that a user can ask, one by one: (what, a call that gives the answer)."""
     yield "meta", lambda: compiled.meta
     yield "refs", lambda: compiled.refs(range(compiled.rows))
-    for name in ("sources", "categories", "media", "sizes", "quality", "masks"):
-        yield name, lambda name=name: getattr(compiled, f"row_{name}")().tolist()
+    for name in ("sources", "categories", "media", "sizes", "quality", "disputed", "masks"):
+        # None, where a section may be missing, is an answer.
+        yield name, lambda name=name: np.asarray(getattr(compiled, f"row_{name}")()).tolist()
     searcher = Searcher(compiled)
     for name in SEARCHED:
         width = ALGORITHMS[name].width
@@ -301,6 +302,7 @@ SECTIONS_OF_QUESTION = {
     "media": {"row.media"},
     "sizes": {"row.size"},
     "quality": {"row.quality"},
+    "disputed": {"row.disputed"},
     "masks": {"row.mask"},
 }
 
@@ -626,8 +628,8 @@ def bytes_between_sections(made: Handmade) -> None:
 
 WIDTHS = {
     "meta": 1, "ref.offsets": 8, "ref.text": 1, "row.source": 4, "row.category": 4, "row.media": 1, "row.size": 8,
-    "row.quality": 1, "row.mask": 4, "md5.values": 16, "md5.rows": 4, "md5.table": 4, "pdq.codes": 32, "pdq.starts": 4,
-    "pdq.rows": 4,
+    "row.quality": 1, "row.disputed": 4, "row.mask": 4, "md5.values": 16, "md5.rows": 4, "md5.table": 4,
+    "pdq.codes": 32, "pdq.starts": 4, "pdq.rows": 4,
 }  # fmt: skip
 
 for _name, _width in WIDTHS.items():
@@ -658,6 +660,8 @@ for _name, _width in WIDTHS.items():
         f"{_name} missing": _missing,
         f"{_name} empty": _empty,
     }
+# A list without this section is one in which nothing is disputed.
+del LIES["row.disputed missing"]
 del LIES["meta with one item more"], LIES["meta with one item less"], LIES["meta with one byte more"]
 LIES["meta with one byte more"] = lambda made: setattr(made["meta"], "data", made["meta"].data + b"x")
 
@@ -701,6 +705,8 @@ LIES |= {
     "sources that do not add up": _changed("row.source", "<u4", 0, 1),
     "a category that meta does not hold": _changed("row.category", "<u4", 1, 3),
     "a category far beyond meta": _changed("row.category", "<u4", 1, 0xFFFFFFFF),
+    "a dispute about a hash that the row does not have": _changed("row.disputed", "<u4", 0, 0b10),
+    "a dispute about an unknown algorithm": _changed("row.disputed", "<u4", 0, 1 << 31),
     "a mask that lacks a digest": _changed("row.mask", "<u4", 0, 0b10_0011_0000),
     "a mask with an algorithm that the list lacks": _changed("row.mask", "<u4", 3, 0b10_0011_0011),
     "a mask with an unknown algorithm": _changed("row.mask", "<u4", 3, 0x80000231),

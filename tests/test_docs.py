@@ -245,6 +245,7 @@ def test_the_compiled_list(known: Path) -> None:
     assert numbers("row.media") == [2, 0, 2, 0]
     assert numbers("row.size") == [9, -1, 9, -1]
     assert numbers("row.quality") == [61, 255, 61, 255]
+    assert numbers("row.disputed") == [0, 0, 0b1, 0]
     assert numbers("row.mask") == [0b10001, 0b10000, 0b10001, 0b1]
     assert sections["md5.values"] == (b"\0" * 16 + b"\1" * 32, 16)
     assert numbers("md5.rows") == [3, 0, 2]

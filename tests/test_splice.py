@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_build import CATEGORIES, SNAPSHOT, SOURCES, Item, rows_of
+from test_build import CATEGORIES, SNAPSHOT, SOURCES, Item, mask_of, rows_of
 from test_build import write as write_items
 from test_compiled import LIES, Handmade, items_for_lies, patched
 
@@ -23,6 +23,7 @@ from hashmatch.errors import (
     CompiledListDamagedError,
     CompiledListError,
     CompiledListTruncatedError,
+    CompiledListVersionError,
     StorageError,
     UsageError,
 )
@@ -44,6 +45,7 @@ class Record:
     media: int = 1
     size: int = -1
     quality: int = 255
+    disputed: bool = False
     hashes: dict[str, bytes] = field(default_factory=dict)
 
 
@@ -69,6 +71,7 @@ class Named:
                 media=record.media,
                 size=record.size,
                 quality=record.quality,
+                disputed=mask_of(record.hashes) if record.disputed else 0,
                 hashes=record.hashes,
             )
             for record in records
@@ -155,6 +158,7 @@ RECORDS = st.builds(
     media=st.integers(0, 3),
     size=st.sampled_from([-1, 0, 1 << 40]),
     quality=st.sampled_from([0, 100, 255]),
+    disputed=st.booleans(),
     hashes=hashes_of(("md5", "sha1", "pdq", "phash", "photodna"), [b"\0", b"\1", b"\xff", b"ab"]),
 )
 
@@ -386,6 +390,7 @@ SECTIONS = [
     "row.media",
     "row.size",
     "row.quality",
+    "row.disputed",
     "row.mask",
     "md5.values",
     "md5.rows",
@@ -450,6 +455,29 @@ def test_a_former_list_that_lies(tmp_path: Path, name: str) -> None:
         if (tmp_path / "new.hmx").read_bytes() != expected.read_bytes():
             with pytest.raises(CompiledListDamagedError):
                 opened.check()
+
+
+def test_a_former_list_that_says_nothing_of_disputes_is_not_spliced(tmp_path: Path) -> None:
+    """A writer that knew of none would make the same file: it must be made anew."""
+    made = Handmade.read(write(tmp_path / "whole.hmx", PLAIN).read_bytes())
+    made.drop("row.disputed")
+    (tmp_path / "former.hmx").write_bytes(made.raw())
+    with CompiledList.open(tmp_path / "former.hmx") as opened:
+        assert opened.row_disputed() is None
+        assert opened.check()
+        with pytest.raises(CompiledListVersionError, match=r"has no section 'row\.disputed'"):
+            splice_compiled(
+                opened,
+                tmp_path / "new.hmx",
+                np.array([0]),
+                Named.of([]).rows,
+                np.array([], np.int64),
+                snapshot=SNAPSHOT,
+                role="known",
+                sources=["a"],
+                categories=[("s", "1")],
+            )
+    assert not (tmp_path / "new.hmx").exists()
 
 
 def test_a_former_list_that_was_cut_is_an_error(tmp_path: Path) -> None:

@@ -64,6 +64,7 @@ class Rows:
         size: int64[n], bytes, -1 where it is not known.
         quality: uint8[n], quality of the row's pdq hash, 255 where it is not known or there is none.
         hashes: name of an algorithm that is searched (not of kind OPAQUE) -> its hashes.
+        disputed: uint32[n], bit ``number`` is set where the row's hash of that algorithm is disputed; None: none is.
     """
 
     ref_text: bytes | bytearray
@@ -74,6 +75,13 @@ class Rows:
     size: NDArray[np.int64]
     quality: NDArray[np.uint8]
     hashes: Mapping[str, HashColumn] = field(default_factory=dict)
+    disputed: NDArray[np.uint32] | None = None
+
+    def numbers(self, column: RowColumn) -> NDArray[Any]:
+        """What a section of numbers holds, in its dtype."""
+        values = getattr(self, column.attribute)
+        dtype = np.dtype(column.dtype)
+        return np.zeros(len(self.source), dtype) if values is None else values.astype(dtype, copy=False)
 
 
 class RowColumn(NamedTuple):
@@ -92,6 +100,7 @@ ROW_COLUMNS = (
     RowColumn("row.media", "media", "u1", "row_media"),
     RowColumn("row.size", "size", "<i8", "row_sizes"),
     RowColumn("row.quality", "quality", "u1", "row_quality"),
+    RowColumn("row.disputed", "disputed", "<u4", "row_disputed"),
 )
 
 
@@ -191,8 +200,8 @@ def _sections(rows: Rows, meta: bytes, pool: ThreadPoolExecutor) -> Iterator[Sec
     yield "ref.offsets", 8, [rows.ref_offsets.astype("<u8", copy=False)]
     yield "ref.text", 1, [rows.ref_text]
     for row_column in ROW_COLUMNS:
-        dtype = np.dtype(row_column.dtype)
-        yield row_column.section, dtype.itemsize, [getattr(rows, row_column.attribute).astype(dtype, copy=False)]
+        numbers = rows.numbers(row_column)
+        yield row_column.section, numbers.itemsize, [numbers]
     yield "row.mask", 4, [hash_mask(rows)]
     for number, (name, column) in enumerate(columns):
         order = orders.pop().result()

@@ -397,6 +397,9 @@ class CompiledList:
                 raise self._damaged("row.mask", f"does not agree with the rows of {name}")
         if np.any(masks & np.uint32(~sum(1 << ALGORITHMS[name].number for name in self.algorithms) & 0xFFFFFFFF)):
             raise self._damaged("row.mask", "names an algorithm that the list does not hold")
+        disputed = self.row_disputed()
+        if disputed is not None and np.any(disputed & ~masks):
+            raise self._damaged("row.disputed", "names a hash that the row does not have")
 
     def _check_count(self, name: str, count: int) -> None:
         stated = self.meta["hashes"].get(name, 0)

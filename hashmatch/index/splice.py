@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from hashmatch import kernels
 from hashmatch.algorithms import ALGORITHMS, Kind
-from hashmatch.errors import CompiledListDamagedError, UsageError
+from hashmatch.errors import CompiledListDamagedError, CompiledListVersionError, UsageError
 from hashmatch.files import replace_file
 from hashmatch.index.build import (
     ROW_COLUMNS,
@@ -87,6 +87,10 @@ def splice_compiled(
         CompiledListError: the former list is damaged; compile anew.
         StorageError: the file could not be written; what stood at ``path`` stands there still.
     """
+    if missing := [column.section for column in ROW_COLUMNS if column.section not in former.sections]:
+        raise CompiledListVersionError(
+            f"{former.path}: has no section {missing[0]!r}: an earlier version wrote it; compile the list again"
+        )
     changes = _Changes.of(former, removed, inserted, before)
     hashes = changes.hashes()
     pool = ThreadPoolExecutor(THREADS, thread_name_prefix="hashmatch-compile")
@@ -283,7 +287,7 @@ def _sections(
     }
     for column in ROW_COLUMNS:
         values, width = next(verified).result(), np.dtype(column.dtype).itemsize
-        new = getattr(inserted, column.attribute)
+        new = inserted.numbers(column)
         yield column.section, width, _row_blocks(changes, column.section, values, new, renumbered.get(column.section))
     masks = former.row_masks()
     yield "row.mask", 4, changes.rows.blocks(lambda start, end: masks[start:end], hash_mask(inserted), 4)

@@ -19,6 +19,10 @@ __all__ = ["Category", "Columns", "Disputes"]
 Category = tuple[str, str]
 
 
+#: Bits of the algorithms that a compiled list holds.
+_SEARCHED = np.uint32(sum(1 << a.number for a in ALGORITHMS.values() if a.kind is not Kind.OPAQUE))
+
+
 class Disputes:
     """What the opinions on a source's entries do to its rows; see `states`."""
 
@@ -87,7 +91,7 @@ class Columns:
         self._source.append(np.full(n, source, np.uint32))
         self._add_refs(b"".join([part.refs for part in parts]), n)
         self._add_hashes(masks, b"".join([part.bodies for part in parts]), withdrawn)
-        self._disputed.append(disputed)
+        self._disputed.append(disputed & masks & _SEARCHED)
         self.rows += n
 
     def _numbers(self, part: _Parts) -> NDArray[np.uint32]:
@@ -156,6 +160,7 @@ class Columns:
             media=_joined(self._media, np.uint8),
             size=_joined(self._size, np.int64),
             quality=self._qualities(),
+            disputed=_joined(self._disputed, np.uint32),
             hashes=self._hashes(),
         )
         self._text.clear()
