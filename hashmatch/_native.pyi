@@ -22,7 +22,7 @@ def implementations() -> list[tuple[str, bool, str]]: ...
 
 # --- exact Hamming search
 
-_Found = tuple[bytearray, bytearray, bytearray]  # int64[n + 1] offsets, int64[m] rows, uint16[m] distances
+_Found = tuple[bytearray, bytearray, bytearray]  # int64[n + 1] offsets, int64[m] rows, uint16[m] (far: uint32[m])
 
 def open_codes(
     codes: _Buffer,
@@ -42,9 +42,15 @@ def ring_hits_by_query(
 def ring_hits_by_bucket(
     implementation: int, codes: CapsuleType, queries: _Buffer, radius: int, budget: int, first: int, last: int, /
 ) -> CapsuleType | None: ...
-def order_hits(codes: CapsuleType, hits: list[CapsuleType], nq: int, /) -> _Found: ...
+def order_hits(codes: CapsuleType, hits: list[CapsuleType], nq: int, far: bool = False, /) -> _Found: ...
 def search(implementation: int, codes: CapsuleType, queries: _Buffer, radius: int, budget: int, /) -> _Found: ...
 def ring_build(codes: _Buffer, width: int, chunk: int, table: _Buffer, /) -> None: ...
+
+# --- squared Euclidean distance
+
+def euclidean_hits(
+    implementation: int, codes: CapsuleType, queries: _Buffer, radius: int, first: int, last: int, /
+) -> CapsuleType: ...
 
 # --- exact digests
 

@@ -61,7 +61,7 @@ static void radix_sort(uint64_t *keys, uint64_t *spare, size_t n) {
  * where `starts` no longer say what they said when they were counted: the file was written over. */
 int hm_hits_order(const hm_hits *parts, size_t nparts, size_t nq, const uint32_t *starts, const uint32_t *rows,
                   size_t rows_count, const int64_t *offsets, int64_t *cursor, uint64_t *keys, uint64_t *spare,
-                  int64_t *out_rows, uint16_t *out_distances) {
+                  int64_t *out_rows, uint16_t *out_distances, uint32_t *out_far) {
     memcpy(cursor, offsets, nq * sizeof *cursor);
     for (size_t p = 0; p < nparts; p++) {
         for (size_t i = 0; i < parts[p].count; i++) {
@@ -88,8 +88,13 @@ int hm_hits_order(const hm_hits *parts, size_t nparts, size_t nq, const uint32_t
             radix_sort(mine, spare + offsets[q], n);
         }
         for (size_t i = 0; i < n; i++) {
-            out_rows[offsets[q] + (int64_t)i] = (int64_t)(uint32_t)mine[i];
-            out_distances[offsets[q] + (int64_t)i] = (uint16_t)(mine[i] >> 32);
+            size_t at = (size_t)offsets[q] + i;
+            out_rows[at] = (int64_t)(uint32_t)mine[i];
+            if (out_far) {
+                out_far[at] = (uint32_t)(mine[i] >> 32);
+            } else {
+                out_distances[at] = (uint16_t)(mine[i] >> 32);
+            }
         }
     }
     return HM_OK;

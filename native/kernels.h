@@ -174,6 +174,26 @@ typedef struct {
     int chunk;          /* the chunk that they are sorted by, -1 before the first */
 } hm_sorted_queries;
 
+/* --- search by squared Euclidean distance: see euclidean.h */
+
+#define HM_EUCLIDEAN_BLOCK 256 /* codes that are turned into columns at a time */
+#define HM_EUCLIDEAN_FEW 6     /* queries: fewer are compared with the codes as they lie */
+#define HM_EUCLIDEAN_WIDEST 8191 /* bytes: sums of products fit 32 bits */
+
+typedef struct {
+    const uint8_t *codes;
+    size_t n, width; /* width in bytes, up to HM_EUCLIDEAN_WIDEST */
+    const uint8_t *queries;
+    size_t nq;
+    uint32_t radius; /* squared, inclusive; at most width x 255 x 255 */
+    void *scratch;   /* hm_euclidean_scratch bytes, 64-byte aligned */
+} hm_euclidean;
+
+HM_INLINE size_t hm_euclidean_scratch(size_t width, size_t nq) {
+    size_t words = (width + 3) / 4, rows = HM_EUCLIDEAN_BLOCK + nq + 8;
+    return rows * words * 8 + rows * 4 + width * 2;
+}
+
 /* --- exact digests: digests.c */
 
 /* Where each query stands among the sorted values: first and last (exclusive), equal where it is absent. */
@@ -253,7 +273,17 @@ typedef struct {
     int (*ring_by_bucket)(const hm_ring_search *job, unsigned chunk, uint32_t first, uint32_t last,
                           hm_sorted_queries *sorted, uint64_t *spent, hm_sink *sink);
     const struct hm_pixels *pixels; /* pixels.h */
+    int (*euclidean)(const hm_euclidean *job, hm_sink *sink);
 } hm_kernels;
+
+int hm_euclidean_portable(const hm_euclidean *job, hm_sink *sink);
+#ifdef HM_X86_64
+int hm_euclidean_avx2(const hm_euclidean *job, hm_sink *sink);
+int hm_euclidean_avx512(const hm_euclidean *job, hm_sink *sink);
+#endif
+#ifdef HM_AARCH64
+int hm_euclidean_neon(const hm_euclidean *job, hm_sink *sink);
+#endif
 
 extern const struct hm_pixels hm_pixels_portable;
 #ifdef HM_X86_64
@@ -296,8 +326,9 @@ typedef struct {
 
 int hm_hits_count(const hm_hits *parts, size_t nparts, size_t nq, const uint32_t *starts, size_t codes, size_t rows,
                   int64_t *offsets);
+/* Distances go to `out_distances`, or to `out_far` where they need more than 16 bits; the other one is NULL. */
 int hm_hits_order(const hm_hits *parts, size_t nparts, size_t nq, const uint32_t *starts, const uint32_t *rows,
                   size_t rows_count, const int64_t *offsets, int64_t *cursor, uint64_t *keys, uint64_t *spare,
-                  int64_t *out_rows, uint16_t *out_distances);
+                  int64_t *out_rows, uint16_t *out_distances, uint32_t *out_far);
 
 #endif

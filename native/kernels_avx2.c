@@ -102,5 +102,5 @@ HM_INLINE void frag_row(frag_t f, const hm_seeker *seekers, size_t count, unsign
 #include "hamming_flat.h"
 #include "hamming_ring.h"
 
-const hm_kernels hm_avx2 = {"avx2", hm_flat_scan, hm_ring_by_query, hm_ring_by_bucket, &hm_pixels_avx2};
+const hm_kernels hm_avx2 = {"avx2", hm_flat_scan, hm_ring_by_query, hm_ring_by_bucket, &hm_pixels_avx2, hm_euclidean_avx2};
 #endif

@@ -112,5 +112,5 @@ HM_INLINE size_t frag_nonzero(const uint32_t *masks, size_t count, uint32_t vali
 #include "hamming_flat.h"
 #include "hamming_ring.h"
 
-const hm_kernels hm_avx512 = {"avx512", hm_flat_scan, hm_ring_by_query, hm_ring_by_bucket, &hm_pixels_avx512};
+const hm_kernels hm_avx512 = {"avx512", hm_flat_scan, hm_ring_by_query, hm_ring_by_bucket, &hm_pixels_avx512, hm_euclidean_avx512};
 #endif

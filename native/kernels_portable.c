@@ -62,4 +62,4 @@ HM_INLINE uint32_t frag_pair_le(frag_t f, frag_t g, uint16_t next, uint16_t thir
 #include "hamming_flat.h"
 #include "hamming_ring.h"
 
-const hm_kernels hm_portable = {"portable", hm_flat_scan, hm_ring_by_query, hm_ring_by_bucket, &hm_pixels_portable};
+const hm_kernels hm_portable = {"portable", hm_flat_scan, hm_ring_by_query, hm_ring_by_bucket, &hm_pixels_portable, hm_euclidean_portable};

@@ -122,7 +122,8 @@ typedef struct {
     const uint32_t *starts, *rows;
     int64_t *offsets, *cursor, *out_rows;
     uint64_t *keys, *spare;
-    uint16_t *out_distances;
+    uint16_t *out_distances; /* or out_far */
+    uint32_t *out_far;
 } order_work;
 
 static int do_count(void *context) {
@@ -133,7 +134,7 @@ static int do_count(void *context) {
 static int do_order(void *context) {
     order_work *w = context;
     return hm_hits_order(w->parts, w->nparts, w->nq, w->starts, w->rows, w->rows_count, w->offsets, w->cursor, w->keys,
-                         w->spare, w->out_rows, w->out_distances);
+                         w->spare, w->out_rows, w->out_distances, w->out_far);
 }
 
 typedef struct {
@@ -534,7 +535,7 @@ done:
     return result;
 }
 
-static PyObject *ordered(const hm_hits *parts, size_t nparts, size_t nq, const codes_t *codes) {
+static PyObject *ordered(const hm_hits *parts, size_t nparts, size_t nq, const codes_t *codes, int far) {
     const uint32_t *starts = codes->has_rows ? codes->starts.buf : NULL, *rows = codes->has_rows ? codes->rows.buf : NULL;
     PyObject *offsets = PyByteArray_FromStringAndSize(NULL, (Py_ssize_t)((nq + 1) * sizeof(int64_t)));
     PyObject *out_rows = NULL, *out_distances = NULL, *result = NULL;
@@ -556,7 +557,7 @@ static PyObject *ordered(const hm_hits *parts, size_t nparts, size_t nq, const c
         goto done;
     }
     out_rows = PyByteArray_FromStringAndSize(NULL, (Py_ssize_t)(m * sizeof(int64_t)));
-    out_distances = PyByteArray_FromStringAndSize(NULL, (Py_ssize_t)(m * sizeof(uint16_t)));
+    out_distances = PyByteArray_FromStringAndSize(NULL, (Py_ssize_t)(m * (far ? sizeof(uint32_t) : sizeof(uint16_t))));
     work.cursor = malloc((nq + 1) * sizeof *work.cursor);
     work.keys = malloc((m + 1) * 2 * sizeof *work.keys);
     if (!out_rows || !out_distances) goto done;
@@ -566,7 +567,11 @@ static PyObject *ordered(const hm_hits *parts, size_t nparts, size_t nq, const c
     }
     work.spare = work.keys + m;
     work.out_rows = (int64_t *)PyByteArray_AsString(out_rows);
-    work.out_distances = (uint16_t *)PyByteArray_AsString(out_distances);
+    if (far) {
+        work.out_far = (uint32_t *)PyByteArray_AsString(out_distances);
+    } else {
+        work.out_distances = (uint16_t *)PyByteArray_AsString(out_distances);
+    }
     Py_BEGIN_ALLOW_THREADS
     status = hm_guarded(do_order, &work);
     Py_END_ALLOW_THREADS
@@ -584,12 +589,14 @@ done:
     return result;
 }
 
-/* order_hits(codes, [hits, ...], nq) -> (offsets int64[nq + 1], rows int64[m], distances uint16[m]) as bytearrays */
+/* order_hits(codes, [hits, ...], nq, far=False) -> (offsets int64[nq + 1], rows int64[m], distances uint16[m], with far
+ * uint32[m]) as bytearrays */
 static PyObject *order_hits(PyObject *self, PyObject *args) {
     (void)self;
     PyObject *capsule, *list;
     Py_ssize_t nq;
-    if (!PyArg_ParseTuple(args, "OO!n", &capsule, &PyList_Type, &list, &nq)) return NULL;
+    int far = 0;
+    if (!PyArg_ParseTuple(args, "OO!n|p", &capsule, &PyList_Type, &list, &nq, &far)) return NULL;
     codes_t *codes = PyCapsule_GetPointer(capsule, CODES_NAME);
     if (!codes) return NULL;
     if (nq < 0 || nq > PY_SSIZE_T_MAX / 16) {
@@ -612,7 +619,7 @@ static PyObject *order_hits(PyObject *self, PyObject *args) {
             }
         }
     }
-    result = ordered(parts, nparts, (size_t)nq, codes);
+    result = ordered(parts, nparts, (size_t)nq, codes, far);
 done:
     PyMem_Free(parts);
     return result;
@@ -656,7 +663,7 @@ static PyObject *search(PyObject *self, PyObject *args) {
         raise_status(status);
     } else {
         hm_hits part = {sink.hits, sink.count};
-        result = ordered(&part, 1, (size_t)nq, codes);
+        result = ordered(&part, 1, (size_t)nq, codes, 0);
     }
 done:
     free(job.scratch);
@@ -694,6 +701,66 @@ static PyObject *ring_build(PyObject *self, PyObject *args) {
 done:
     PyBuffer_Release(&codes);
     PyBuffer_Release(&table);
+    return result;
+}
+
+/* --- squared Euclidean distance ------------------------------------------------------------------------------------ */
+
+typedef struct {
+    const hm_kernels *kernels;
+    const hm_euclidean *job;
+    hm_sink *sink;
+} euclidean_work;
+
+static int do_euclidean(void *context) {
+    euclidean_work *w = context;
+    return w->kernels->euclidean(w->job, w->sink);
+}
+
+/* euclidean_hits(implementation, codes, queries, radius, first, last): as flat_hits, of a squared distance. */
+static PyObject *euclidean_hits(PyObject *self, PyObject *args) {
+    (void)self;
+    int number;
+    unsigned long radius;
+    PyObject *capsule, *result = NULL;
+    Py_buffer queries;
+    Py_ssize_t first, last;
+    if (!PyArg_ParseTuple(args, "iOy*knn", &number, &capsule, &queries, &radius, &first, &last)) return NULL;
+    const hm_kernels *kernels = kernels_of(number);
+    codes_t *codes = PyCapsule_GetPointer(capsule, CODES_NAME);
+    hm_sink *sink = NULL;
+    void *scratch = NULL;
+    if (!kernels || !codes) goto done;
+    Py_ssize_t nq = queries_of(&queries, codes);
+    if (nq < 0) goto done;
+    size_t width = codes->ring.width;
+    if (radius > width * 255 * 255 || first < 0 || first > last || (size_t)last > codes->ring.n) {
+        PyErr_SetString(PyExc_ValueError, "the radius or the range of codes does not fit");
+        goto done;
+    }
+    scratch = vector_alloc(hm_euclidean_scratch(width, (size_t)nq));
+    if (!scratch) {
+        PyErr_NoMemory();
+        goto done;
+    }
+    if (!(sink = new_sink())) goto done;
+    hm_euclidean job = {codes->ring.codes + (size_t)first * width, (size_t)(last - first), width, queries.buf, (size_t)nq,
+                        (uint32_t)radius, scratch};
+    euclidean_work work = {kernels, &job, sink};
+    int status;
+    Py_BEGIN_ALLOW_THREADS
+    status = hm_guarded(do_euclidean, &work);
+    for (size_t i = 0; status == HM_OK && first && i < sink->count; i++) sink->hits[i].key += (uint64_t)first;
+    Py_END_ALLOW_THREADS
+    if (status != HM_OK) {
+        free_sink(sink);
+        raise_status(status);
+        goto done;
+    }
+    result = sink_capsule(sink);
+done:
+    vector_free(scratch);
+    PyBuffer_Release(&queries);
     return result;
 }
 
@@ -1184,6 +1251,7 @@ static PyMethodDef methods[] = {
     {"order_hits", order_hits, METH_VARARGS, NULL},
     {"search", search, METH_VARARGS, NULL},
     {"ring_build", ring_build, METH_VARARGS, NULL},
+    {"euclidean_hits", euclidean_hits, METH_VARARGS, NULL},
     {"digest_lookup", digest_lookup, METH_VARARGS, NULL},
     {"parse_digest_lines", parse_digest_lines, METH_VARARGS, NULL},
     {"write_lookup_lines", write_lookup_lines, METH_VARARGS, NULL},

@@ -17,6 +17,7 @@ from test_build import SEARCHED, Item, random_items, write
 from hashmatch import kernels
 from hashmatch.algorithms import ALGORITHMS, Kind
 from hashmatch.errors import ArrayError, RadiusError, UnknownAlgorithmError
+from hashmatch.index import euclidean
 from hashmatch.index.compiled import CompiledList
 from hashmatch.index.hamming import FaissFlat, HammingEngine, KernelFlat
 from hashmatch.index.search import Searcher, Triple
@@ -153,8 +154,16 @@ def test_engines_used(tmp_path: Path) -> None:
         assert searcher.engines_used == {
             "md5": "sorted digests",
             "pdq": "flat (faiss)",
-            "photodna": "flat (exact float32 product)",
+            "photodna": euclidean.engine(),
         }
+
+
+def test_engines_of_photodna(monkeypatch: pytest.MonkeyPatch) -> None:
+    for item in kernels.implementations():
+        if item.available:
+            monkeypatch.setenv(kernels.ENVIRONMENT_VARIABLE, item.name)
+            how = "exact float32 product" if item.name == "numpy" else item.name
+            assert euclidean.engine() == f"flat ({how})"
 
 
 def test_non_contiguous_queries(tmp_path: Path) -> None:

@@ -1,66 +1,60 @@
-"""Exact range search by squared Euclidean distance over bytes: PhotoDNA.
-
-|q - c|^2 = |q|^2 + |c|^2 - 2 q.c. The dot product of two vectors of 144 bytes is at most 144 * 255^2 = 9,363,600, which
-is below 2^24: every partial sum is a whole number that float32 holds exactly, in whatever order a BLAS adds. So one
-matrix product of float32 gives exact distances; the rest is done in int64.
-"""
+"""Range search by squared Euclidean distance over bytes (PhotoDNA), and how much detail such a hash has."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hashmatch import kernels
 from hashmatch.errors import ArrayError
+from hashmatch.kernels.euclidean import MAX_EXACT_WIDTH, search
 
-__all__ = ["MAX_EXACT_WIDTH", "detail", "range_search"]
+__all__ = ["MAX_EXACT_WIDTH", "detail", "engine", "range_search"]
 
-#: Bytes up to which a dot product stays below 2**24.
-MAX_EXACT_WIDTH = (1 << 24) // (255 * 255)
 _CODES = 8192
-_QUERIES = 1024
+
+
+def engine() -> str:
+    """Name of what answers `range_search`, for reports."""
+    name = kernels.active()
+    return "flat (exact float32 product)" if name == "numpy" else f"flat ({name})"
 
 
 def range_search(
-    queries: NDArray[np.uint8], codes: NDArray[np.uint8], radius: int
+    queries: NDArray[np.uint8],
+    codes: NDArray[np.uint8],
+    radius: int,
+    *,
+    starts: NDArray[np.uint32] | None = None,
+    rows: NDArray[np.uint32] | None = None,
+    threads: int = 1,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint32]]:
-    """All pairs at squared distance <= ``radius`` (inclusive).
+    """All pairs at squared distance <= ``radius`` (inclusive), complete and exact.
 
     Args:
         queries: uint8[n, width].
         codes: uint8[u, width]; may lie in a mapped file.
-        radius: squared distance, 0 to width * 255**2.
+        radius: squared distance, 0 or more.
+        starts: uint32[u + 1], with ``rows``: code ``i`` is borne by ``rows[starts[i]:starts[i + 1]]``. Without them the
+            results are positions of codes.
+        rows: see ``starts``.
+        threads: most threads; the result does not depend on it.
 
     Returns:
-        (offsets int64[n + 1], positions int64[m], distances uint32[m]), per query ordered by (distance, position).
+        (offsets int64[n + 1], rows int64[m], distances uint32[m]), per query ordered by (distance, row).
 
     Raises:
-        ArrayError: a width for which float32 would not be exact.
+        ArrayError: two widths, or a width over `MAX_EXACT_WIDTH`.
+        IndexError, ValueError: ``starts`` lead outside ``rows``.
+        OSError: the arrays lie in a mapped file that has become shorter.
+        KernelUnavailableError: the forced implementation is missing.
     """
-    n, width = queries.shape
+    width = queries.shape[1]
     if width > MAX_EXACT_WIDTH or codes.shape[1] != width:
         raise ArrayError(
             f"vectors of {width} and {codes.shape[1]} bytes; expected equal widths up to {MAX_EXACT_WIDTH}"
         )
-    found_query, found_position, found_distance = [], [], []
-    for start in range(0, n, _QUERIES):
-        block = queries[start : start + _QUERIES].astype(np.float32)
-        own = np.einsum("ij,ij->i", block, block).astype(np.int64)
-        for first in range(0, len(codes), _CODES):
-            other = codes[first : first + _CODES].astype(np.float32)
-            norms = np.einsum("ij,ij->i", other, other).astype(np.int64)
-            distance = own[:, None] + norms[None, :] - 2 * (block @ other.T).astype(np.int64)
-            query, position = np.nonzero(distance <= radius)
-            found_query.append(query + start)
-            found_position.append(position + first)
-            found_distance.append(distance[query, position].astype(np.uint32))
-    if not found_query:
-        return np.zeros(n + 1, np.int64), np.zeros(0, np.int64), np.zeros(0, np.uint32)
-    query, position = np.concatenate(found_query), np.concatenate(found_position)
-    distances = np.concatenate(found_distance)
-    order = np.lexsort((position, distances, query))
-    offsets = np.zeros(n + 1, np.int64)
-    np.cumsum(np.bincount(query, minlength=n), out=offsets[1:])
-    return offsets, position[order], distances[order]
+    return search(queries, codes, radius, kernels.active(), starts=starts, rows=rows, threads=threads)
 
 
 def detail(codes: NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -127,19 +127,22 @@ class Searcher:
         queries = np.ascontiguousarray(codes)
         found: Triple
         if ALGORITHMS[algorithm].kind is Kind.EUCLIDEAN:
-            found = euclidean.range_search(queries, section.codes, radius)
-            self.engines_used[algorithm] = "flat (exact float32 product)"
+            with self.damage():
+                found = euclidean.range_search(
+                    queries, section.codes, radius, starts=section.starts, rows=section.rows, threads=self.threads
+                )
+            self.engines_used[algorithm] = euclidean.engine()
         elif self._engine is not None:
             found = self._engine.range_search(queries, section.codes, radius)
             self.engines_used[algorithm] = self._engine.name
+            with self.damage():
+                found = expand(found, section.starts, section.rows)
         else:
             with self.damage():
                 search = self._section(algorithm)
                 found = search.range_search(queries, radius, self.threads)
             self.engines_used[algorithm] = search.used
-            return found
-        with self.damage():
-            return expand(found, section.starts, section.rows)
+        return found
 
     def search_nearest(self, algorithm: str, codes: NDArray[np.uint8], k: int) -> Triple:
         """The ``k`` nearest rows of each query, whatever their distance; exact, ties in the order of rows.

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from hashmatch.errors import ArrayError, KernelUnavailableError, RadiusError, shorten
 from hashmatch.kernels import ring
 from hashmatch.kernels.digests import Found, RowTexts
+from hashmatch.kernels.euclidean import MAX_EXACT_WIDTH
 from hashmatch.kernels.plane import MAX_SIDE, MIN_SIDE, PlaneHashes
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "PlaneHashes",
     "active",
     "digest_lookup",
+    "euclidean_range",
     "family_batch",
     "family_from_pixels",
     "forced",
@@ -67,12 +69,14 @@ FAMILY = ("phash", "dhash", "ahash")
 _MAX_WIDTH = 8191  # bytes: 65,528 bits, the most that a uint16 distance can hold
 
 HammingRange = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint16]]
+EuclideanRange = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint32]]
 
 
 class Kernels(Protocol):
     """What an implementation provides. Arguments have been checked; signatures are those of the public functions."""
 
     def hamming_range(self, queries: NDArray[np.uint8], database: NDArray[np.uint8], radius: int) -> HammingRange: ...
+    def euclidean_range(self, queries: NDArray[np.uint8], codes: NDArray[np.uint8], radius: int) -> EuclideanRange: ...
     def pdq_from_luma(self, luma: NDArray[np.float32]) -> tuple[NDArray[np.uint8], int]: ...
     def pdq_dihedral_from_luma(self, luma: NDArray[np.float32]) -> tuple[NDArray[np.uint8], int]: ...
     def pdq_from_pixels(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]: ...
@@ -220,6 +224,32 @@ def hamming_range(queries: NDArray[np.uint8], database: NDArray[np.uint8], radiu
     if database.shape[1] != width:
         raise ArrayError(f"queries are {width:,} bytes wide and the database {database.shape[1]:,}; expected one width")
     return _loaded(active()).hamming_range(queries, database, _checked_radius(radius, 8 * width))
+
+
+def euclidean_range(queries: NDArray[np.uint8], codes: NDArray[np.uint8], radius: int) -> EuclideanRange:
+    """All pairs of vectors of bytes within a squared Euclidean distance, complete and exact.
+
+    Args:
+        queries: ``uint8[n, width]``, one vector a row, of 1 to 258 bytes. Need not be contiguous.
+        codes: ``uint8[u, width]``, the same width.
+        radius: largest squared distance that still matches, inclusive; 0 to ``width * 255**2``.
+
+    Returns:
+        ``(offsets int64[n + 1], positions int64[m], distances uint32[m])``. The matches of query ``i`` are
+        ``positions[offsets[i]:offsets[i + 1]]``, ordered by (distance, position).
+
+    Raises:
+        ArrayError: wrong dtype or shape, two widths, or one for which NumPy's float32 would not be exact.
+        RadiusError: not an integer, negative, or more than the largest distance.
+        KernelUnavailableError: the forced implementation is missing.
+    """
+    _check_codes("queries", queries)
+    _check_codes("codes", codes)
+    width = queries.shape[1]
+    if codes.shape[1] != width or width > MAX_EXACT_WIDTH:
+        expected = f"one width, up to {MAX_EXACT_WIDTH}"
+        raise ArrayError(f"queries are {width:,} bytes wide and codes {codes.shape[1]:,}; expected {expected}")
+    return _loaded(active()).euclidean_range(queries, codes, _checked_radius(radius, width * 255 * 255, "units"))
 
 
 def ring_table(codes: NDArray[np.uint8], chunk: int) -> NDArray[np.uint8]:
@@ -608,11 +638,11 @@ def _check_luma(luma: NDArray[np.float32]) -> None:
         raise ArrayError(f"luma runs from {luma.min()} to {luma.max()}; expected values from 0 to 255")
 
 
-def _checked_radius(radius: int, bits: int) -> int:
+def _checked_radius(radius: int, most: int, of: str = "bits") -> int:
     try:
         value = operator.index(radius)
     except TypeError:
         value = -1
-    if isinstance(radius, bool) or not 0 <= value <= bits:
-        raise RadiusError(f"radius is {shorten(radius)}; expected a whole number of bits from 0 to {bits:,}")
+    if isinstance(radius, bool) or not 0 <= value <= most:
+        raise RadiusError(f"radius is {shorten(radius)}; expected a whole number of {of} from 0 to {most:,}")
     return value

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hashmatch.kernels import Kernels, digests, reference, ring
+from hashmatch.kernels import Kernels, digests, euclidean, reference, ring
 from hashmatch.kernels.code_index import METHODS, CodeIndex
 
 __all__ = ["differences"]
@@ -45,6 +45,7 @@ def differences(name: str, kernels: Kernels) -> list[str]:
             for what, answer in found.items():
                 if not _same(answer, expected):
                     wrong.append(f"{what} of {8 * width}-bit codes at radius {radius}")
+    wrong += [f"the search by squared distance {how}" for how in _euclidean(kernels, rng)]
     values = np.unique(rng.integers(0, 256, (900, 16), dtype=np.uint8), axis=0)
     bits = 7
     counts = np.bincount(values[:, 0] >> 1, minlength=1 << bits)
@@ -66,6 +67,23 @@ def differences(name: str, kernels: Kernels) -> list[str]:
             if code_or_none not in (None, expected_family[algorithm]):
                 wrong.append(f"{algorithm} of {what}")
     return wrong
+
+
+def _euclidean(kernels: Kernels, rng: np.random.Generator) -> list[str]:
+    codes = rng.integers(0, 256, (700, 144), dtype=np.uint8)
+    queries = codes[:70] ^ rng.integers(0, 32, (70, 144), dtype=np.uint8)
+    # Fewer queries go another way; each distance is met exactly, and missed by one.
+    jobs = [(count, radius) for count in (3, 70) for radius in (0, 40_000, 800_000, 1_600_000, 9_363_600)]
+    nearest = euclidean.euclidean_range(queries[:8], codes, 60_000)[2]
+    jobs += [(8, int(distance) - less) for distance in nearest for less in (0, 1)]
+    return [
+        f"of {count} queries at radius {radius}"
+        for count, radius in jobs
+        if not _same(
+            kernels.euclidean_range(queries[:count], codes, radius),
+            euclidean.euclidean_range(queries[:count], codes, radius),
+        )
+    ]
 
 
 def _same(found: Sequence[NDArray[Any]], expected: Sequence[NDArray[Any]]) -> bool:

@@ -83,6 +83,22 @@ def ordered(handle: Any, hits: list[Any], queries: int) -> Triple:
     return _triple(_native.order_hits(handle, hits, queries))
 
 
+# Functions of `hashmatch.kernels.euclidean`.
+
+
+def euclidean(number: int, handle: Any, queries: NDArray[np.uint8], radius: int, first: int, last: int) -> Any:
+    """Hits among the codes ``first`` to ``last`` (exclusive), by squared distance."""
+    return _native.euclidean_hits(number, handle, queries, radius, first, last)
+
+
+def ordered_far(
+    handle: Any, hits: list[Any], queries: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint32]]:
+    """Hits as a result, with distances of 32 bits."""
+    offsets, rows, distances = _native.order_hits(handle, hits, queries, True)
+    return np.frombuffer(offsets, np.int64), np.frombuffer(rows, np.int64), np.frombuffer(distances, np.uint32)
+
+
 #: The bits of ``which`` in ``_native.family``, and the order of its result.
 FAMILY = ("phash", "dhash", "ahash")
 
@@ -128,6 +144,16 @@ class NativeKernels:
         table = np.empty(table_size(len(codes)), np.uint8)
         _native.ring_build(codes, codes.shape[1], chunk, table)
         return table
+
+    # --- squared Euclidean distance
+
+    def euclidean_range(
+        self, queries: NDArray[np.uint8], codes: NDArray[np.uint8], radius: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint32]]:
+        """See `hashmatch.kernels.euclidean_range`."""
+        handle = _native.open_codes(np.ascontiguousarray(codes), codes.shape[1], None, None, None)
+        hits = euclidean(self.number, handle, np.ascontiguousarray(queries), radius, 0, len(codes))
+        return ordered_far(handle, [hits], len(queries))
 
     # --- exact digests
 

@@ -44,6 +44,7 @@ extern size_t available_count;
 
 /* Each returns how many cases it compared. */
 size_t check_hamming(void);
+size_t check_euclidean(void);
 size_t check_digests(void);
 size_t check_pixels(void);
 

@@ -98,7 +98,7 @@ static void compare(const case_t *c, const result_t *expected, const hm_sink *si
     uint64_t *keys = need(m * 8), *spare = need(m * 8);
     int64_t *rows = need(m * 8);
     uint16_t *distances = need(m * 2);
-    status = hm_hits_order(parts, 2, c->nq, c->starts, c->rows, c->row_count, offsets, cursor, keys, spare, rows, distances);
+    status = hm_hits_order(parts, 2, c->nq, c->starts, c->rows, c->row_count, offsets, cursor, keys, spare, rows, distances, NULL);
     check(status == HM_OK, CASE ": order: status %d", NAMES, status);
     check(!memcmp(offsets, expected->offsets, (c->nq + 1) * 8), CASE ": results of other queries", NAMES);
     for (size_t i = 0; i < m; i++) {
@@ -402,7 +402,7 @@ static void check_damage(uint64_t *state) {
     for (int i = 0; i < 4; i++) { /* a file that is written over after the rows were counted */
         starts[10] = later[i][0];
         starts[11] = later[i][1];
-        check(hm_hits_order(&part, 1, 1, starts, rows, 100, counted, cursor, keys, spare, row, far) == HM_DAMAGED,
+        check(hm_hits_order(&part, 1, 1, starts, rows, 100, counted, cursor, keys, spare, row, far, NULL) == HM_DAMAGED,
               "rows that were not counted are written");
     }
     hit.key = 100;

@@ -21,6 +21,7 @@ int main(void) {
     hm_pdq_tables();
     hm_resample_tables();
     printf("hamming: %zu searches\n", check_hamming());
+    printf("euclidean: %zu searches\n", check_euclidean());
     printf("digests: %zu lookups\n", check_digests());
     printf("pixels: %zu hashes\n", check_pixels());
     return 0;
