@@ -20,13 +20,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from hashmatch.algorithms import ALGORITHMS
 from hashmatch.lists.entry import Opinion, opinions_of
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["State", "merged_opinions", "opinion_bits", "state_of"]
 
