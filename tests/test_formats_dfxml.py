@@ -176,7 +176,7 @@ def test_folders(path, elements):
     assert found.hashes == {}
     assert "hashdigest" not in found.fields
     assert file.hashes == {"md5": MD5}
-    assert notes == ["1 folders were left out: what is hashed of them is no file"]
+    assert notes == ["folders, which are no files, were left out with what was hashed of them: 1"]
 
 
 @pytest.mark.parametrize(

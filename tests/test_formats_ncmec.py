@@ -13,7 +13,7 @@ import pytest
 
 from hashmatch.errors import FormatUnknownError, RecordError
 from hashmatch.lists.entry import Entry, Opinion, Retraction, opinions_of
-from hashmatch.lists.formats import open_entries, source
+from hashmatch.lists.formats import Limits, open_entries, source
 from hashmatch.lists.formats.ncmec import CLASSIFICATIONS, NAMESPACE
 from hashmatch.lists.store import HashList
 
@@ -343,6 +343,25 @@ def test_malformed_records(path, text, field, reason):
     assert error.line in (3, 4)
     assert [record.ref for record in records if isinstance(record, Entry)] == ["fine"]
     assert [record.record for record in records if isinstance(record, RecordError)] == [records.index(error) + 1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        entry(number="x" * 301),
+        entry(member=f'<member id="1">{"x" * 301}</member>'),
+        entry(when=f"<timestamp>{'x' * 301}</timestamp>"),
+        entry(prints=f"{PRINTS}<netclean>{'x' * 301}</netclean>"),
+        entry(more=f"<new>{'x' * 301}</new>"),
+        entry(more=f'<new x="{"x" * 301}"/>'),
+    ],
+)
+def test_huge_strings(path, text):
+    path.write_text(result(text), encoding="utf-8")
+    with open_entries(path, limits=Limits(max_string=300)) as reading:
+        (error,) = reading
+    assert isinstance(error, RecordError)
+    assert error.reason == "found 301 characters; expected at most 300"
 
 
 def test_equal_fingerprints_twice_are_one(path):

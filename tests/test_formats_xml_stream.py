@@ -252,6 +252,8 @@ class TestLimits:
         names = "".join(f"<n{n}/>" for n in range(xml_stream.MAX_NAMES))
         assert "different names of elements" in refused(path, f"<a>{place}{names}", passed_over=("p",)).reason
         names = "".join(f'<n a{n}="1"/>' for n in range(xml_stream.MAX_NAMES + 1))
+        prefixes = "".join(f'<n xmlns:p{n}="u"/>' for n in range(xml_stream.MAX_NAMES + 1))
+        assert "prefixes of namespaces" in refused(path, f"<a>{place}{prefixes}", passed_over=("p",)).reason
         assert "different names of attributes" in refused(path, f"<a>{place}{names}", passed_over=("p",)).reason
 
 

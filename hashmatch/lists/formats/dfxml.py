@@ -86,7 +86,7 @@ def read(source: Input, options: ReadOptions) -> Iterator[Entry | RecordError]:
             error.path, error.line, error.record = source.path, line, count
             yield error
     if folders:
-        source.notes.append(f"{folders:,} folders were left out: what is hashed of them is no file")
+        source.notes.append(f"folders, which are no files, were left out with what was hashed of them: {folders:,}")
 
 
 def _entry(element: Element, limits: Limits) -> tuple[Entry, bool]:

@@ -1,9 +1,9 @@
 r"""The one way in which XML comes in: elements record by record, in bounded memory, from files that nobody can trust.
 
 Expat, of the standard library, parses. What XML allows and a hash list never needs is refused: document types, and
-with them every entity but the five of XML itself; nothing is ever fetched. Depth, the length of texts and tags, the
-number of elements of a record and the number of different names are bounded. Nothing is kept of what stands outside
-records, or of the elements that a format passes over.
+with them every entity but the five of XML itself; nothing is ever fetched. Depth, the size of tags and of records, and
+the number of different names are bounded. Nothing is kept of what stands outside records, or of the elements that a
+format passes over.
 
 Namespaces. A tag is its local name where it has no namespace or one of the format's; otherwise ``{namespace}name``.
 
@@ -160,6 +160,7 @@ class XmlStream:
         self._events: list[Event] = []
         self._names = _Names(self._tag)
         self._attribute_names: set[str] = set()
+        self._prefixes: set[str | None] = set()
         #: Whether an attribute with a namespace was seen.
         self._braces = False
         #: Elements outside records that are open, and whether there was an element in each.
@@ -184,6 +185,7 @@ class XmlStream:
         parser.CharacterDataHandler = self._texts.append
         parser.XmlDeclHandler = self._declared
         parser.StartDoctypeDeclHandler = self._doctype
+        parser.StartNamespaceDeclHandler = self._prefix
         self._in_record = self._record_handlers()
         self._hand_over(self._start_outside, self._end_outside)
 
@@ -370,7 +372,7 @@ class XmlStream:
             self._start_byte += self._parser.CurrentByteIndex - self._passing_byte
             self._hand_over(*self._in_record)
 
-    # Before the root
+    # Declarations
 
     def _declared(self, _version: str, encoding: str | None, _standalone: int) -> None:
         if encoding is not None and encoding.lower() not in _ENCODINGS:
@@ -380,6 +382,11 @@ class XmlStream:
         raise self._fatal(
             "found a document type (DOCTYPE), which hash lists do not need and attacks do; expected XML without any"
         )
+
+    def _prefix(self, prefix: str | None, _namespace: str | None) -> None:
+        self._prefixes.add(prefix)
+        if len(self._prefixes) > MAX_NAMES:
+            raise self._fatal(f"found more than {MAX_NAMES:,} prefixes of namespaces; expected fewer")
 
     # What they need
 
