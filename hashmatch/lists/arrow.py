@@ -346,9 +346,17 @@ class ParquetOutput:
         table = self._arrow.Table.from_arrays(arrays, schema=self._schema)
         self._writer.write_table(table, row_group_size=max(1, table.num_rows))
 
-    def close(self) -> None:
-        """Write the footer."""
-        self._writer.close()
+    def __enter__(self) -> ParquetOutput:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Write the footer; after an error nothing more, which pyarrow would do when it forgets its writer."""
+        if kind is None:
+            self._writer.close()
+            return
+        self._file.discard()
+        with contextlib.suppress(Exception):
+            self._writer.close()
 
 
 class _Sink(io.RawIOBase):
@@ -357,6 +365,10 @@ class _Sink(io.RawIOBase):
     def __init__(self, sink: Any) -> None:
         self._sink = sink
         self._at = 0
+
+    def discard(self) -> None:
+        """Pass nothing on from now on."""
+        self._sink = len
 
     def writable(self) -> bool:
         return True

@@ -77,7 +77,7 @@ class Account:
 
     def lose_metadata(self, key: str) -> None:
         """Note that an entry lost what its metadata has under ``key``."""
-        name = f"metadata: {shown_field(key)}"
+        name = _lost_metadata(key)
         if name not in self.lost and len(self.lost) >= _MAX_KEYS:
             name = _OTHER_KEYS
         self.lost[name] += 1
@@ -103,6 +103,11 @@ class Account:
             lines.append("  what the format cannot hold, and how many entries lost it:")
             lines += [f"    {name}: {_entries(count)}" for name, count in _ordered(self.lost)]
         return lines
+
+
+@lru_cache(maxsize=1024)
+def _lost_metadata(key: str) -> str:
+    return f"metadata: {shown_field(key)}"
 
 
 def _ordered(counts: Mapping[str, int]) -> list[tuple[str, int]]:

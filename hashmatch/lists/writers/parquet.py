@@ -28,7 +28,11 @@ _KINDS |= {"size": "whole", "pdq_quality": "byte"} | {a.name: a.width for a in A
 
 def write(entries: Iterable[StoredEntry], sink: Sink, options: WriteOptions, account: Account) -> None:
     """Write all entries; without ``include_hashes`` the columns of hashes are null."""
-    output = ParquetOutput(sink, _KINDS)
+    with ParquetOutput(sink, _KINDS) as output:
+        _write(entries, output, options, account)
+
+
+def _write(entries: Iterable[StoredEntry], output: ParquetOutput, options: WriteOptions, account: Account) -> None:
     columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
     held = count = 0
     *heads, opinions_column, metadata_column = [columns[name] for name in COLUMNS if name not in ALGORITHMS]
@@ -57,4 +61,3 @@ def write(entries: Iterable[StoredEntry], sink: Sink, options: WriteOptions, acc
             held = count = 0
     if count:
         output.write(list(columns.values()))
-    output.close()
