@@ -196,6 +196,22 @@ def test_runs_of_one_input_contradict_each_other(tmp_path: Path, monkeypatch: py
         ]  # fmt: skip
 
 
+def test_a_contradiction_of_what_the_list_held_already(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first record repeats what the list has, which changes nothing; a later one says otherwise."""
+    monkeypatch.setattr(importer, "_GATHERED_ROWS", 10)
+    monkeypatch.setattr(importer, "_CHUNK", 5)
+    entries = [Entry.make(f"{n:03}", {"md5": md5(n)}) for n in range(400)]
+    other = [Entry.make(f"{n:03}", {"md5": md5("other")}) for n in (3, 200, 399)]
+    with HashList.open(tmp_path / "a.hml", create=True) as known:
+        known.import_entries(entries, "S")
+        with pytest.raises(RecordError, match="record 401: .*stands in an earlier record"):
+            known.import_entries([*entries, *other], "S")
+        summary = known.import_entries([*entries[5:], *other, *entries[:3]], "S", skip_invalid=True)
+        # 003 is news: this input did not say it before.
+        assert (summary.replaced, summary.invalid, summary.unchanged) == (1, 2, 398)
+        assert known.check() == 400
+
+
 def test_sources_within_an_input(tmp_path: Path) -> None:
     """Entries and withdrawals of several members of an organisation come in one file, in any order."""
     items = [Entry.make(str(n), {"md5": md5(n)}, origin=f"member {n % 3}") for n in range(300)]

@@ -17,7 +17,7 @@ from os import PathLike
 from typing import NoReturn
 
 from hashmatch.errors import ListDamagedError, shorten
-from hashmatch.lists.block import Row, cut, decode, ends_block, pack_tags, unpack_tags
+from hashmatch.lists.block import Row, cut, decode, encode, ends_block, pack_tags, unpack_tags
 
 __all__ = ["Blocks", "Judge", "StoredBlock"]
 
@@ -171,15 +171,31 @@ class Blocks:
 
     # ------------------------------------------------------------------ changing
 
-    def apply(self, source: int, changes: Sequence[tuple[str, Row | None]], judge: Judge) -> None:
-        """Change entries of a source: those of ``changes``, ascending by reference, each at most once.
+    def apply(
+        self,
+        source: int,
+        changes: Sequence[tuple[str, Row | None]],
+        judge: Judge,
+        unchanged: Callable[[Sequence[str]], object] | None = None,
+    ) -> None:
+        """Change entries of a source.
 
-        ``judge`` decides what comes of each, and is called in order.
+        Args:
+            source: whose.
+            changes: what is to stand at a key, ascending by reference, each at most once.
+            judge: decides what comes of each, and is called in order.
+            unchanged: told the references of a block that ``changes`` repeats as it is, where given; ``judge``
+                is not asked about those then: a list that is imported again is mostly what it was.
         """
         at = 0
         refs = list(map(_ref_of, changes))
         while at < len(changes):
             run = self._run(source, refs[at])
+            end = len(changes) if run.upper is None else bisect_right(refs, run.upper, at)
+            if unchanged is not None and _repeats(run.blocks, changes[at:end]):
+                unchanged(refs[at:end])
+                at = end
+                continue
             replaced = list(run.blocks)
             rows = [row for block in run.blocks for row in self.verified(block)]
             while True:
@@ -236,6 +252,14 @@ class Blocks:
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             made,
         )
+
+
+def _repeats(blocks: Sequence[StoredBlock], changes: Sequence[tuple[str, Row | None]]) -> bool:
+    """Whether ``changes`` say what a single block says already."""
+    if len(blocks) != 1 or blocks[0].entries != len(changes):
+        return False
+    rows = [row for _, row in changes if row is not None]
+    return len(rows) == len(changes) and encode(rows) == blocks[0].rows
 
 
 def _merge(rows: list[Row], changes: Sequence[tuple[str, Row | None]], judge: Judge) -> list[Row]:

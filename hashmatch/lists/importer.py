@@ -11,11 +11,13 @@ import contextlib
 import gc
 import hashlib
 import sqlite3
+from array import array
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, islice
 from operator import itemgetter
+from typing import Any
 
 from hashmatch.errors import RecordError, UsageError, shorten
 from hashmatch.lists.block import Row, decode, encode, pack_tags, unpack_tags
@@ -128,6 +130,10 @@ class _Source:
         last: the last reference that the list holds of it; what comes behind it is added there.
         rows: gathered, not sorted yet, tagged with their ordinals.
         retractions: reference -> reason, of those that this import states.
+        reached: the last reference of what was applied at once; None before.
+        confirmed: hash of each reference that was applied at once and that the list held as it is: what says otherwise
+            later contradicts it. (64 bits under a key of this process; a list may be too long to keep references.)
+        ordered: `confirmed` as an ascending NumPy array, once it is asked for.
         runs: whether sorted runs wait for the end.
     """
 
@@ -137,6 +143,9 @@ class _Source:
     last: str | None
     rows: list[Row] = field(default_factory=list)
     retractions: dict[str, str] = field(default_factory=dict)
+    reached: str | None = None
+    confirmed: array[int] = field(default_factory=lambda: array("q"))
+    ordered: Any = None
     runs: bool = False
 
 
@@ -171,8 +180,8 @@ class Importer:
                 self._take(chunk)
                 self._summary.records += len(chunk)
                 if self._rows >= _GATHERED_ROWS or self._bytes >= _GATHERED_BYTES:
-                    self._flush(last=False)
-            self._flush(last=True)
+                    self._flush()
+            self._flush()
             for source in self._sources.values():
                 if source.runs:
                     self._merge(source)
@@ -259,19 +268,22 @@ class Importer:
 
     # ------------------------------------------------------------------ rows to blocks
 
-    def _flush(self, *, last: bool) -> None:
+    def _flush(self) -> None:
         """Sort what was gathered, and add it to the list or keep it as a run."""
         for source in self._sources.values():
             if not source.rows:
                 continue
             source.rows.sort(key=_ref_of)
             rows, source.rows = self._unique(source.rows), []
-            if not source.runs and (source.last is None or rows[0][0] > source.last):
-                self._append(source, rows)
-            elif last and not source.runs:
-                self._apply(source, rows)
-            else:
+            if source.runs or (source.reached is not None and rows[0][0] <= source.reached):
                 self._keep(source, rows)
+                continue
+            if source.last is None or rows[0][0] > source.last:
+                self._append(source, rows)
+            else:
+                self._apply(source, rows)
+                source.last = max(source.last, rows[-1][0])
+            source.reached = rows[-1][0]
         self._rows = self._bytes = 0
 
     def _append(self, source: _Source, rows: list[Row]) -> None:
@@ -282,15 +294,20 @@ class Importer:
     def _apply(self, source: _Source, rows: Sequence[Row]) -> None:
         summary, number, supersede = self._summary, self.number, self._history.supersede
 
+        def same(refs: Sequence[str]) -> None:
+            summary.unchanged += len(refs)
+            if not source.runs:
+                source.confirmed.extend(map(hash, refs))
+
         def judge(old: Row | None, new: Row | None) -> Row | None:
             if new is None:
                 return old
             if old is None:
                 summary.added += 1
             elif old[:7] == new[:7]:
-                summary.unchanged += 1
+                same(old[:1])
                 return old
-            elif old[7] == number:
+            elif old[7] == number or (source.runs and _among(hash(new[0]), source)):
                 self._contradiction(new)
                 return old
             else:
@@ -298,7 +315,7 @@ class Importer:
                 supersede(source.number, source.name, old, number)
             return (*new[:7], number)
 
-        self._blocks.apply(source.number, [(row[0], row) for row in rows], judge)
+        self._blocks.apply(source.number, [(row[0], row) for row in rows], judge, same)
 
     def _keep(self, source: _Source, rows: Sequence[Row]) -> None:
         source.runs = True
@@ -373,6 +390,16 @@ class _FatalError(RecordError):
     def __init__(self, error: RecordError) -> None:
         super().__init__(str(error))
         self.error = error
+
+
+def _among(value: int, source: _Source) -> bool:
+    """Whether ``value`` is among the hashes of confirmed references. Asked only of what differs from the list."""
+    import numpy as np
+
+    if source.ordered is None:
+        source.ordered = np.sort(np.frombuffer(source.confirmed, np.int64))
+    at = int(np.searchsorted(source.ordered, value))
+    return at < len(source.ordered) and int(source.ordered[at]) == value
 
 
 def _derived(entries: Sequence[Entry]) -> Iterable[str]:
