@@ -701,7 +701,7 @@ def strictly(patch: pytest.MonkeyPatch) -> None:
 
 
 def plainly(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(vics_media.MediaReader, "quick", lambda *_: None)
+    patch.setattr(vics_media.MediaReader, "_columns", lambda *_: None)
 
 
 def outcome(data: bytes, *changes, piece: int | None = None) -> list[object]:

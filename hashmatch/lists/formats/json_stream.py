@@ -33,7 +33,7 @@ from hashmatch.lists.formats.cells import shown
 from hashmatch.lists.formats.jsonl import parse_object
 from hashmatch.lists.formats.source import Input, Limits
 
-__all__ = ["Batch", "JsonStream", "canonical_encoder"]
+__all__ = ["Batch", "JsonStream"]
 
 #: Bytes that are looked at in one go, under malloc's mmap threshold like the blocks of `source`.
 _PIECE = 96 << 10
@@ -67,19 +67,17 @@ _STRICT = json.JSONDecoder(strict=True, parse_int=_no_number, parse_float=_no_nu
 
 
 class _Codec(NamedTuple):
-    """A fast decoder and the encoder that fits it.
+    """A fast decoder.
 
     Attributes:
         decode: bytes to values; raises ``errors`` for what is not JSON, and where it cannot be sure.
         errors: what ``decode`` raises.
         typed: it allows no number with a fraction and at most `_LEVELS` levels.
-        encode: what ``decode`` gave, as `canonical_json` writes it, in UTF-8.
     """
 
     decode: Callable[[bytes], Any]
     errors: tuple[type[Exception], ...]
     typed: bool
-    encode: Callable[[Any], bytes]
 
 
 def _no_constant(_: str) -> NoReturn:
@@ -87,11 +85,6 @@ def _no_constant(_: str) -> NoReturn:
 
 
 _plain_decode = json.JSONDecoder(parse_constant=_no_constant).decode
-_canonical = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode
-
-
-def _plain_encode(value: Any) -> bytes:
-    return _canonical(value).encode()
 
 
 @cache
@@ -100,18 +93,12 @@ def _codec() -> _Codec:
     try:
         import msgspec
     except ImportError:
-        return _Codec(lambda raw: _plain_decode(raw.decode()), (ValueError, RecursionError), False, _plain_encode)
+        return _Codec(lambda raw: _plain_decode(raw.decode()), (ValueError, RecursionError), False)
     scalar = str | int | bool | None
     inner = dict[str, scalar]
     decode = msgspec.json.Decoder(list[dict[str, scalar | list[scalar | inner] | inner]]).decode
-    encoder = msgspec.json.Encoder(order="sorted").encode
     errors = (msgspec.DecodeError, UnicodeDecodeError, ValueError)
-    return _Codec(decode, errors, True, encoder)
-
-
-def canonical_encoder(plain: bool) -> Callable[[Any], bytes]:
-    """What does what `canonical_json` does, in UTF-8; faster for the values of a batch that is ``plain``."""
-    return _codec().encode if plain else _plain_encode
+    return _Codec(decode, errors, True)
 
 
 class Batch(NamedTuple):
@@ -119,13 +106,11 @@ class Batch(NamedTuple):
 
     Attributes:
         objects: each an object, or what is wrong with it (without path, line and ordinal).
-        plain: no number in them has a fraction.
         first_line: 1-based number of the line on which the first begins.
         text, starts: the text of all, and where in it each begins; for `line`.
     """
 
     objects: Sequence[_Object | RecordError]
-    plain: bool
     first_line: int
     text: bytes
     starts: Sequence[int] | _Positions
@@ -369,7 +354,7 @@ class JsonStream:
             objects = self._fast(piece, last - first + 1)
             if objects is not None:
                 self._at = end
-                return Batch(objects, _codec().typed, line, piece, self._starts[first : last + 1] - start)
+                return Batch(objects, line, piece, self._starts[first : last + 1] - start)
             if last - first < _FEW:
                 if last > first:
                     self._ranges.append((first + 1, last))
@@ -433,7 +418,7 @@ class JsonStream:
         self._at = end
         if self._buffer is buffer:
             self._ranges = ranges
-        return Batch((item,), False, line, b"", (0,))
+        return Batch((item,), line, b"", (0,))
 
 
 def _has_odd_text(piece: bytes, view: npt.NDArray[np.uint8]) -> bool:

@@ -24,9 +24,9 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from hashmatch.errors import InputError, RecordError
-from hashmatch.lists.entry import Entry
+from hashmatch.lists.entry import Entry, canonical_json
 from hashmatch.lists.formats.cells import shown, shown_field
-from hashmatch.lists.formats.json_stream import JsonStream, canonical_encoder
+from hashmatch.lists.formats.json_stream import JsonStream
 from hashmatch.lists.formats.source import Head, Input, Limits, ReadOptions
 from hashmatch.lists.formats.vics_media import TOTAL_FILES, TOTAL_PRECATEGORIZED, MediaReader, tidy
 
@@ -242,8 +242,7 @@ def _facts_of(stated: _Object) -> _Object:
 
 def _over_length(stated: _Object) -> list[str]:
     """The members of a case that are left out so that the others are no longer than `_MAX_FACTS`: long ones first."""
-    encode = canonical_encoder(False)
-    lengths = {k: len(k) + len(encode(v)) for k, v in tidy(stated).items()}
+    lengths = {k: len(k) + len(canonical_json(v)) for k, v in tidy(stated).items()}
     left_out = []
     for key in sorted(lengths, key=lambda k: (lengths[k], k), reverse=True):
         if sum(lengths.values()) <= _MAX_FACTS:

@@ -1,19 +1,25 @@
 """From the media objects of a VICS document to entries: what each member is, and two ways to read an object.
 
-`MediaReader.entry` takes any object and says what is wrong with it. `MediaReader.quick` takes what is as usual, by a
-plan for the order of its members, and gives up on anything else. Both give the same entries: a test compares them.
+The plain way, `MediaReader.entry`, takes any object and says what is wrong with it. The fast way, in `entries`, takes
+objects with the same members in the same order column by column, and gives up as soon as anything is unusual; they are
+then halved until the unusual objects are alone, and those go the plain way. Both give the same entries: a test compares
+them.
 """
 
 from __future__ import annotations
 
 import binascii
+import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
+from itertools import chain, repeat
+from json.encoder import encode_basestring
+from operator import add
 from typing import Any, NamedTuple
 
-from hashmatch.algorithms import EMPTY_DIGESTS
+from hashmatch.algorithms import ALGORITHMS, EMPTY_DIGESTS
 from hashmatch.errors import HashTextError, RecordError
 from hashmatch.lists.entry import Entry, pack_hashes
 from hashmatch.lists.formats.cells import (
@@ -27,7 +33,7 @@ from hashmatch.lists.formats.cells import (
     shown_field,
     whole_number,
 )
-from hashmatch.lists.formats.json_stream import Batch, canonical_encoder
+from hashmatch.lists.formats.json_stream import Batch
 from hashmatch.lists.formats.source import Limits
 
 __all__ = [
@@ -69,17 +75,27 @@ _NET_DATE = re.compile(r"/Date\((-?[0-9]{1,15})([+-][0-9]{4})?\)/")
 _WORDS = {"true": True, "false": False}
 _CODE = re.compile(r"-?[0-9]{1,9}")
 _MAX_SIZE = (1 << 63) - 1
-#: Orders of members, and media types, that are kept.
+#: Orders of members, categories, media types, and pieces of each member's metadata, that are kept.
 _KEPT = 4_096
+#: Parts of at most so many objects are not halved any more when something in them is unusual.
+_FEW = 4
+_NUMBERS = {int, type(None)}
+_TEXTS = {str, type(None)}
+_WORDS_OR_TEXTS = {str, bool, type(None)}
 
-_PHOTODNA_TEXT = 192
-_MD5, _SHA1, _PHOTODNA = (pack_hashes({n: bytes(w)})[:4] for n, w in (("md5", 16), ("sha1", 20), ("photodna", 144)))
-#: (has MD5, has SHA-1, has PhotoDNA) -> presence mask of the packed hashes.
+#: (characters of MD5, SHA-1 and PhotoDNA) as usual -> presence mask of the packed hashes, in hexadecimal.
 _MASKS = {
-    (a, b, c): bytes(x * a | y * b | z * c for x, y, z in zip(_MD5, _SHA1, _PHOTODNA, strict=True))
-    for a in (False, True)
-    for b in (False, True)
-    for c in (False, True)
+    (32 * md5, 40 * sha1, 192 * photodna): pack_hashes(
+        {
+            name: bytes(ALGORITHMS[name].width)
+            for name, there in (("md5", md5), ("sha1", sha1), ("photodna", photodna))
+            if there
+        }
+    )[:4].hex()
+    for md5 in (False, True)
+    for sha1 in (False, True)
+    for photodna in (False, True)
+    if md5 or sha1 or photodna
 }
 _EMPTY_MD5, _EMPTY_SHA1 = EMPTY_DIGESTS["md5"], EMPTY_DIGESTS["sha1"]
 
@@ -141,6 +157,8 @@ _ROLES = {name.casefold(): name for name in (REFERENCE, CATEGORY, SIZE, MIME_TYP
 #: Hashes that the fast way takes.
 _USUAL_HASHES = ("MD5", "SHA1", "PhotoDNA")
 
+#: As `canonical_json`, with the encoder made once.
+_encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode
 _make_entry: Callable[[tuple[Any, ...]], Entry] = partial(tuple.__new__, Entry)
 
 
@@ -149,38 +167,78 @@ def _role(member: str) -> str | None:
     return _ROLES.get(member.casefold()) or algorithm_of(member)
 
 
+class _Pieces(dict[Any, str]):
+    """A member's value -> its piece of the metadata's JSON text, made at its first use and kept while there is room.
+
+    Text, booleans and None only: a number may be equal to a boolean.
+    """
+
+    def __init__(self, member: str) -> None:
+        self.member = member
+        self.start = f",{_encode(member)}:"
+
+    def __missing__(self, value: Any) -> str:
+        if len(self) >= _KEPT:
+            self.clear()
+        self[value] = piece = self.make(value)
+        return piece
+
+    def make(self, value: Any) -> str:
+        """The piece of any value: "" for one that is left out."""
+        tidied = tidy(value, self.member)
+        return "" if tidied in _EMPTY else self.start + _encode(tidied)
+
+
 class _Plan(NamedTuple):
     """What is to be done with objects whose members stand in a certain order.
 
     Attributes:
-        members: those that are metadata as they come.
-        flags, dates: those among them that may have to be written in another way.
-        unusual: those that take the object off the fast way where they are not empty.
+        metadata: the members that are metadata, in the order of their names, and whether most values differ.
+        unusual: those that take an object off the fast way where they are not empty.
     """
 
-    members: tuple[str, ...]
-    flags: tuple[str, ...]
-    dates: tuple[str, ...]
+    metadata: tuple[tuple[_Pieces, bool], ...]
     unusual: tuple[str, ...]
 
-
-class _Plans(dict[tuple[str, ...], "_Plan | None"]):
-    """Members in their order -> plan, or None where a member is written in an unusual way."""
-
-    def __missing__(self, names: tuple[str, ...]) -> _Plan | None:
+    @classmethod
+    def of(cls, columns: Mapping[str, tuple[Any, ...]]) -> _Plan | None:
+        """The plan for objects with such values, or None where a member is written in an unusual way."""
         usual = {REFERENCE, CATEGORY, SIZE, ALTERNATIVES, *_USUAL_HASHES}
-        roles = {name: role for name in names if (role := _role(name)) is not None}
-        unusual = {name for name in roles if name not in usual and name != MIME_TYPE} | {CASE_KEY} & set(names)
-        members = tuple(name for name in names if name not in usual | unusual)
-        plan = None
+        roles = {name: role for name in columns if (role := _role(name)) is not None}
         # A hash under another name than ours stands among the unusual ones; another spelling of the others does not.
-        if all(role == name or role not in _ROLES.values() for name, role in roles.items()):
-            flags, dates = (tuple(name for name in members if name in known) for known in (FLAGS, DATES))
-            plan = _Plan(members, flags, dates, tuple(unusual))
+        if not all(role == name or role not in _ROLES.values() for name, role in roles.items()):
+            return None
+        unusual = {name for name in roles if name not in usual and name != MIME_TYPE} | {CASE_KEY} & set(columns)
+        metadata = []
+        for name in sorted(set(columns) - usual - unusual):
+            texts = [value for value in columns[name] if isinstance(value, str)]
+            metadata.append((_Pieces(name), 2 * len(set(texts)) > len(columns[name]) > _FEW))
+        return cls(tuple(metadata), tuple(unusual))
+
+
+class _Categories(dict[int | None, tuple[str, str] | None]):
+    """The number of a category -> category."""
+
+    def __init__(self, scheme: str) -> None:
+        self[None] = None
+        self._scheme = scheme
+
+    def __missing__(self, code: int | None) -> tuple[str, str]:
+        text = str(code)
+        if len(self) >= _KEPT or not _CODE.fullmatch(text):
+            raise KeyError("an unusual code")
+        self[code] = category = self._scheme, text
+        return category
+
+
+class _MediaTypes(dict[Any, str]):
+    """The MIME type -> media type."""
+
+    def __missing__(self, mime_type: Any) -> str:
         if len(self) >= _KEPT:
             self.clear()
-        self[names] = plan
-        return plan
+        self[mime_type] = found = "" if mime_type is None else _media_type(mime_type)
+        return found
 
 
 class MediaReader:
@@ -203,10 +261,10 @@ class MediaReader:
         self._scheme = scheme
         self._limits = limits
         self._prefix: str | None = "" if case is None else self._prefix_of(case)
-        self._plain_case = canonical_encoder(True)(case) == canonical_encoder(False)(case)
-        self._plans = _Plans()
-        self._categories: dict[int, tuple[str, str]] = {}
-        self._media_types: dict[str | None, str] = {None: "", "": ""}
+        self._case_piece = f",{_encode(CASE_KEY)}:{_encode(case)}" if case else ""
+        self._plans: dict[tuple[str, ...], _Plan | None] = {}
+        self._categories = _Categories(scheme)
+        self._media_types = _MediaTypes()
 
     def _prefix_of(self, case: _Object) -> str | None:
         """What stands before a MediaID, or None where the case has no name."""
@@ -217,29 +275,35 @@ class MediaReader:
 
     def entries(self, batch: Batch) -> list[Entry | RecordError]:
         """The entries of a batch, or what is wrong with them, in its order."""
-        encode = canonical_encoder(batch.plain and self._plain_case)
-        found: list[Entry | RecordError] = []
-        self.failed = []
-        for fields in batch.objects:
-            try:
-                entry = self.quick(fields, encode)  # type: ignore[arg-type]  # an error has no members: TypeError
-            except (TypeError, ValueError, KeyError, AttributeError):
-                entry = None
-            if entry is not None:
-                found.append(entry)
-                continue
-            try:
-                if isinstance(fields, RecordError):
-                    raise fields
-                found.append(self.entry(fields, encode))
-            except RecordError as error:
-                self.failed.append(len(found))
-                found.append(error)
+        objects = batch.objects
+        found: list[Any] = [None] * len(objects)
+        for names, places in _by_members(objects).items():
+            # Halved until what is unusual is alone.
+            parts = [(0, len(places))]
+            while parts:
+                first, end = parts.pop()
+                part: list[Any] = [objects[place] for place in places[first:end]]
+                entries = self._columns(names, part) if names else None
+                if entries is None and len(part) > _FEW:
+                    middle = (first + end) // 2
+                    parts += ((middle, end), (first, middle))
+                    continue
+                for place, item in zip(places[first:end], entries or map(self._entry_or_error, part), strict=True):
+                    found[place] = item
+        self.failed = [place for place, item in enumerate(found) if type(item) is not Entry]
         if self.case is not None:
-            for fields in batch.objects:
+            for fields in objects:
                 if isinstance(fields, dict):
                     self._count(fields)
         return found
+
+    def _entry_or_error(self, fields: _Object | RecordError) -> Entry | RecordError:
+        if isinstance(fields, RecordError):
+            return fields
+        try:
+            return self.entry(fields)
+        except RecordError as error:
+            return error
 
     def _count(self, fields: _Object) -> None:
         files = fields.get(FILES)
@@ -251,102 +315,111 @@ class MediaReader:
 
     # The fast way
 
-    def quick(self, fields: _Object, encode: Callable[[Any], bytes]) -> Entry | None:
-        """The entry of an object that is as usual; else None, or any error that comes of using a value as what it is
-        not.
+    def _columns(self, names: tuple[str, ...], objects: Sequence[_Object]) -> list[Entry] | None:
+        """The entries of objects with the same members in the same order, or None where something asks for the plain
+        way.
         """
-        plan = self._plans[tuple(fields)]
-        if plan is None:
+        columns = dict(zip(names, zip(*map(dict.values, objects), strict=True), strict=True))
+        if names not in self._plans:
+            if len(self._plans) >= _KEPT:
+                self._plans.clear()
+            self._plans[names] = _Plan.of(columns)
+        plan = self._plans[names]
+        if plan is None or self._prefix is None:
             return None
-        for name in plan.unusual:
-            if fields[name] not in _EMPTY:
-                return None
-        get = fields.get
-        # Hashes
-        md5, sha1, photodna = get("MD5", ""), get("SHA1", ""), get("PhotoDNA", "")
-        if md5 is None:
-            md5 = ""
-        if sha1 is None:
-            sha1 = ""
-        alternatives = get(ALTERNATIVES)
-        if alternatives is not None and alternatives != []:
-            (item,) = alternatives
-            if photodna or len(item) != 2 or item[HASH_NAME] != "PhotoDNA":
-                return None
-            photodna = item[HASH_VALUE]
-        if len(md5) not in (0, 32) or len(sha1) not in (0, 40):
+        if any(value not in _EMPTY for name in plan.unusual for value in columns[name]):
             return None
-        packed = binascii.unhexlify(md5 + sha1)
-        if packed.startswith(_EMPTY_MD5) or packed.endswith(_EMPTY_SHA1):
+        nothing = (None,) * len(objects)
+        codes, sizes, mime_types = (columns.get(name, nothing) for name in (CATEGORY, SIZE, MIME_TYPE))
+        if not (set(map(type, codes)) | set(map(type, sizes))) <= _NUMBERS:
             return None
-        has_photodna = photodna is not None and photodna != ""
-        if has_photodna:
-            raw = binascii.a2b_base64(photodna)
-            if len(raw) != 144 or len(photodna) != _PHOTODNA_TEXT:
-                return None
-            packed += raw
-        if not packed:
+        stated = [size for size in sizes if size is not None]
+        if stated and not (min(stated) > 0 and max(stated) <= _MAX_SIZE):
             return None
-        mask = _MASKS[md5 != "", sha1 != "", has_photodna]
-        # What is no metadata
-        ref = get(REFERENCE)
-        if ref.__class__ is int:
-            ref = str(ref)
-        elif not (ref.__class__ is str and ref.isprintable() and ref.strip()) or len(ref) > self._limits.max_string:
+        try:
+            packed = self._packed(*(columns.get(name, nothing) for name in (*_USUAL_HASHES, ALTERNATIVES)))
+            references = self._references(columns.get(REFERENCE, nothing))
+            categories = list(map(self._categories.__getitem__, codes))
+            media_types = list(map(self._media_types.__getitem__, mime_types))
+        except (TypeError, ValueError, KeyError, AttributeError):  # a value that is not what it is used as
             return None
-        if self._prefix is None:
+        if packed is None or references is None:
             return None
-        code, size, mime_type = get(CATEGORY), get(SIZE), get(MIME_TYPE)
-        category = None
-        if code is not None:
-            if code.__class__ is not int:
-                return None
-            category = self._categories.get(code) or self._category(code)
-        if size is not None and (size.__class__ is not int or not 0 < size <= _MAX_SIZE):
-            return None
-        media_type = self._media_types.get(mime_type)
-        if media_type is None:
-            media_type = self._media_type(mime_type)
-        # Metadata: what is empty but neither false nor 0 is left out
-        metadata = {name: v for name in plan.members if (v := fields[name]) or v is False or v == 0}
-        for name in plan.flags:
-            if (v := fields[name]).__class__ is str and v:
-                metadata[name] = _flag(v)
-        for name in plan.dates:
-            if (v := fields[name]).__class__ is str and "/Date(" in v:
-                metadata[name] = _date(v)
-        if self.case:
-            metadata[CASE_KEY] = self.case
-        text = encode(metadata).decode() if metadata else ""
-        if "[" in text or text.find("{", 1) > 0:
-            inner = [name for name in plan.members if fields[name].__class__ in (list, dict)]
-            if inner:
-                for name in inner:
-                    if (v := tidy(fields[name], name)) not in _EMPTY:
-                        metadata[name] = v
-                    else:
-                        metadata.pop(name, None)
-                text = encode(metadata).decode() if metadata else ""
-        return _make_entry((self._prefix + ref, category, media_type, size, text, mask + packed, 0, "", ""))
+        metadata = self._metadata(plan, columns, len(objects))
+        rows = zip(
+            references,
+            categories,
+            media_types,
+            sizes,
+            metadata,
+            packed,
+            repeat(0),
+            repeat(""),
+            repeat(""),
+            strict=False,
+        )
+        return list(map(_make_entry, rows))
 
-    def _category(self, code: int) -> tuple[str, str]:
-        if len(self._categories) >= _KEPT:
-            self._categories.clear()
-        text = str(code)
-        if not _CODE.fullmatch(text):
-            raise ValueError("an unusual code")
-        self._categories[code] = category = (self._scheme, text)
-        return category
+    def _references(self, values: Sequence[Any]) -> list[str] | None:
+        types = set(map(type, values))
+        references = list(map(str, values))
+        if types != {int}:
+            joined = "".join(references)
+            if types != {str} or not joined.isprintable() or len(joined) > self._limits.max_string:
+                return None
+            if not all(map(str.strip, references)):
+                return None
+        return [self._prefix + reference for reference in references] if self._prefix else references
 
-    def _media_type(self, mime_type: Any) -> str:
-        if len(self._media_types) >= _KEPT:
-            self._media_types.clear()
-        self._media_types[mime_type] = found = _media_type(mime_type)
-        return found
+    def _packed(
+        self, md5: Sequence[Any], sha1: Sequence[Any], photodna: Sequence[Any], alternatives: Sequence[Any]
+    ) -> list[bytes] | None:
+        """The packed hashes of every object."""
+        md5, sha1, photodna = (["" if v is None else v for v in values] for values in (md5, sha1, photodna))
+        if set(map(type, alternatives)) != {type(None)}:
+            photodna = list(map(_photodna_of, photodna, alternatives))
+        if not set(map(type, chain(md5, sha1, photodna))) <= {str}:
+            return None
+        masks = list(map(_MASKS.__getitem__, zip(map(len, md5), map(len, sha1), map(len, photodna), strict=True)))
+        packed = list(map(binascii.unhexlify, map("".join, zip(masks, md5, sha1, strict=True))))
+        joined = b"".join(packed)
+        if _EMPTY_MD5 in joined or _EMPTY_SHA1 in joined:
+            return None
+        decoded = list(map(binascii.a2b_base64, photodna))
+        if sum(map(len, decoded)) != 144 * (len(photodna) - photodna.count("")):
+            return None  # a2b_base64 passes over what is not base64
+        return list(map(add, packed, decoded))
+
+    def _metadata(self, plan: _Plan, columns: Mapping[str, Sequence[Any]], count: int) -> list[str]:
+        """The metadata of every object."""
+        pieces: list[Iterable[str]] = []
+        case = self._case_piece
+        for made, differs in plan.metadata:
+            if case and made.member > CASE_KEY:
+                pieces.append(repeat(case, count))
+                case = ""
+            values = columns[made.member]
+            types = set(map(type, values))
+            if (
+                differs
+                and types <= _TEXTS
+                and (made.member not in DATES or not any("/Date(" in v for v in values if v))
+            ):
+                start = made.start
+                pieces.append([start + encode_basestring(v) if v else "" for v in values])
+            elif types <= _WORDS_OR_TEXTS:
+                pieces.append(map(made.__getitem__, values))
+            else:
+                pieces.append(map(made.make, values))
+        if case:
+            pieces.append(repeat(case, count))
+        if not pieces:
+            return [""] * count
+        return [f"{{{text[1:]}}}" if text else "" for text in map("".join, zip(*pieces, strict=True))]
 
     # The plain way
 
-    def entry(self, fields: _Object, encode: Callable[[Any], bytes]) -> Entry:
+    def entry(self, fields: _Object) -> Entry:
         """The entry of any object.
 
         Raises:
@@ -404,7 +477,7 @@ class MediaReader:
             dropped=dropped,
         )
         self.pictures += has_picture
-        return entry._replace(metadata=encode(metadata).decode()) if metadata else entry
+        return entry._replace(metadata=_encode(metadata)) if metadata else entry
 
     def _category_of(self, member: str, value: Any) -> tuple[str, str] | None:
         if value is None:
@@ -419,6 +492,31 @@ class MediaReader:
 def _shown(member: str) -> str:
     """The name of a member for a message: ours as it is, as long names look like hashes."""
     return member if member in _ROLES.values() else shown_field(member)
+
+
+def _by_members(objects: Sequence[Any]) -> Mapping[tuple[str, ...], Sequence[int]]:
+    """Members in their order -> the places of the objects that have them so; () for errors, and for no members."""
+    names = [tuple(item) if type(item) is dict else () for item in objects]
+    if names.count(names[0]) == len(names):
+        return {names[0]: range(len(names))}
+    places: dict[tuple[str, ...], list[int]] = {}
+    for place, name in enumerate(names):
+        places.setdefault(name, []).append(place)
+    return places
+
+
+def _photodna_of(photodna: Any, alternatives: Any) -> Any:
+    """The text of a PhotoDNA hash, whether it stands by itself or as the only alternative hash.
+
+    Raises:
+        ValueError, TypeError, KeyError, AttributeError: there are others.
+    """
+    if alternatives is None or alternatives == []:
+        return photodna
+    (item,) = alternatives
+    if photodna != "" or len(item) != 2 or item[HASH_NAME] != "PhotoDNA":
+        raise ValueError("other hashes")
+    return item[HASH_VALUE]
 
 
 def _kind(value: Any) -> str:
