@@ -111,7 +111,7 @@ def test_one_digest_of_the_empty_file(path):
 
 
 def test_the_full_set(path):
-    """Rows of the full set are those of the minimal one, with the same references; its view takes quotes out of names."""
+    """Its rows are those of the minimal set, with the same references; its view takes quotes out of names."""
     generate.write_database(path, 2_000, 3, full=True)
     full = {entry.ref: entry for entry in read(path, None)}
     generate.write_database(path, 2_000, 3)
@@ -361,6 +361,17 @@ def test_malformed(path, change, message, count):
     assert message in said
     assert str(path) in said
     assert not any(str(cell)[:8] in said.replace(str(path), "") for cell in before[:3])
+
+
+@pytest.mark.parametrize("schema", [generate.MINIMAL, LOOSE], ids=["ranges", "rows"])
+def test_every_error_says_which_record_it_is(path, schema):
+    rows = [row(n, size=-1 if n % 7 == 0 else 5) for n in range(3000)]
+    items = read(write(path, rows, schema))
+    wrong = [n for n, item in enumerate(items, 1) if isinstance(item, RecordError)]
+    assert len(wrong) == 429
+    assert [item.record for item in items if isinstance(item, RecordError)] == wrong
+    refs = [item.ref for item in items if isinstance(item, Entry)]
+    assert (refs == sorted(refs)) == (schema is not LOOSE)
 
 
 def test_bytes_that_are_not_utf8(path):

@@ -108,6 +108,23 @@ def test_a_view_without_an_end_is_stopped(path, monkeypatch):
     assert "gives no row in 3,000 steps" in problem(make(path, script))
 
 
+def test_a_view_with_more_rows_than_the_file_has_bytes(path):
+    script = f"{METADATA} CREATE TABLE t (x);" + "INSERT INTO t VALUES (0);" * 30
+    script += f"CREATE VIEW FILE AS SELECT {COLUMNS} FROM METADATA, t AS a, t AS b, t AS c, t AS d, t AS e;"
+    make(path, script)
+    assert f"more rows than the file has bytes ({path.stat().st_size:,})" in problem(path)
+
+
+def test_progress_never_goes_back(path, monkeypatch):
+    monkeypatch.setattr(sqlite_source, "_STEPS", 100)
+    make(path, TABLE + ROW * 3000)
+    seen = []
+    read(path, progress=lambda done, total: seen.append(done) if total is None else None)
+    assert len(seen) > 50
+    assert seen == sorted(seen)
+    assert seen[-1] == 3000
+
+
 def test_what_a_progress_callback_raises_comes_through(path, monkeypatch):
     monkeypatch.setattr(sqlite_source, "_STEPS", 10)
     make(path, TABLE + ROW)

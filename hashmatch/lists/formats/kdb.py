@@ -87,7 +87,7 @@ def read(source: Input, options: ReadOptions) -> Iterator[Entry | RecordError]:
                     error.path, error.record = source.path, count
                     yield error
             database.records = count
-            source.report(count, total)
+            database.report(count, total)
 
 
 def _check_version(source: Input, database: ForeignDatabase) -> None:

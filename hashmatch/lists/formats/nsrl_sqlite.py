@@ -76,6 +76,8 @@ DISTINGUISHING = {"file_name", "package_id"}
 
 #: Rows that are fetched at once, and about so many that SQLite joins.
 _ROWS = 1000
+#: Rows that are sorted at most.
+_MOST_ROWS = 16_000
 #: So many rows, or fewer, are not halved any more when something in them is unusual.
 _FEW = 8
 #: Digits of the SHA-256 whose values are the borders of ranges, and how many borders there are.
@@ -167,7 +169,7 @@ class _Reader:
         for batch in self.ranges() if self._is_ordered() else self.rows(""):
             self._count += len(batch)
             self._database.records = self._count
-            self._source.report(self._done if self._total else self._count, self._total)
+            self._database.report(self._done if self._total else self._count, self._total)
             yield batch
 
     def _is_ordered(self) -> bool:
@@ -231,8 +233,10 @@ class _Reader:
             if count:
                 alike = all(other == count for other in counted)
                 entries = self._joined(count, found) if alike else None
-                if entries is None:
-                    yield _ascending(list(chain.from_iterable(self.rows(within))))
+                if entries is None and count > _MOST_ROWS:
+                    yield from self.rows(within)
+                elif entries is None:
+                    yield self._ascending(list(chain.from_iterable(self.rows(within))))
                 else:
                     entries.sort(key=_ref_of)
                     yield entries
@@ -251,6 +255,16 @@ class _Reader:
                 error.path, error.record = self._source.path, ordinal
                 found.append(error)
         return found
+
+    def _ascending(self, items: list[Entry | RecordError]) -> list[Entry | RecordError]:
+        """Items with the entries among them ascending by reference; errors stay in their places, which they state."""
+        ordered = iter(sorted((item for item in items if isinstance(item, Entry)), key=_ref_of))
+        for at, item in enumerate(items):
+            if isinstance(item, Entry):
+                items[at] = next(ordered)
+            else:
+                item.record = self._count + at + 1
+        return items
 
     # ------------------------------------------------------------------ the plain way
 
@@ -381,12 +395,6 @@ class _Reader:
             start = ("," if at else "{") + json.dumps(key, ensure_ascii=False) + ":" + quote
             pieces += [repeat(start), cells, repeat(quote)]
         return list(map("".join, zip(*pieces, repeat("}"), strict=False)))
-
-
-def _ascending(items: list[Entry | RecordError]) -> list[Entry | RecordError]:
-    """Items with the entries among them ascending by reference; what is no entry stays in its place."""
-    ordered = iter(sorted((item for item in items if isinstance(item, Entry)), key=_ref_of))
-    return [next(ordered) if isinstance(item, Entry) else item for item in items]
 
 
 def _without_empty(entry: Entry) -> Entry:

@@ -21,9 +21,8 @@ import contextlib
 import re
 import sqlite3
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from os import fsencode
 from pathlib import Path
 from typing import Any
@@ -31,7 +30,7 @@ from urllib.parse import quote
 
 from hashmatch.errors import InputError, RecordError
 from hashmatch.lists.formats.cells import shown
-from hashmatch.lists.formats.source import Head, Input
+from hashmatch.lists.formats.source import Head, Input, Progress
 
 __all__ = ["MAGIC", "ForeignDatabase", "Relation", "column", "open_foreign", "schema_of", "select"]
 
@@ -152,7 +151,7 @@ class ForeignDatabase:
     """
 
     def __init__(
-        self, path: Path, *, header: bytes, length: int = _MIN_LENGTH, report: Callable[[], None] | None = None
+        self, path: Path, *, header: bytes, length: int = _MIN_LENGTH, progress: Progress | None = None
     ) -> None:
         """Open the database.
 
@@ -160,13 +159,14 @@ class ForeignDatabase:
             path: the file.
             header: its first 100 bytes, as they were read before: a file that was replaced since is an error.
             length: bytes of one value at most.
-            report: called every few milliseconds while SQLite works.
+            progress: called by `report`, and every few milliseconds while SQLite works.
         """
         self.relations: Mapping[str, Relation] = {}
         self.records: int | None = None
         self._path = path
         self._length = min(max(length, _MIN_LENGTH), _MAX_LENGTH)
-        self._report = report
+        self._progress = progress
+        self._reported: tuple[int, int | None] = (0, None)
         self._idle = 0
         self._stopped: BaseException | None = None
         self._refused = ""
@@ -207,12 +207,12 @@ class ForeignDatabase:
                 f"found {len(header):,} bytes; expected an SQLite database, which has at least 512: it is cut short"
             )
         try:
-            size = self._path.stat().st_size
-            waiting = self._path.with_name(self._path.name + "-wal").stat().st_size
-        except FileNotFoundError:
-            waiting = 0
+            self._size = size = self._path.stat().st_size
         except OSError as error:
             raise InputError(f"{self._path}: cannot be read ({error.strerror}); expected an SQLite database") from error
+        waiting = 0
+        with contextlib.suppress(OSError):
+            waiting = self._path.with_name(self._path.name + "-wal").stat().st_size
         if waiting:
             raise self._problem(
                 f"found changes that wait in the file {self._path.name}-wal beside it; expected a database at rest: "
@@ -286,12 +286,17 @@ class ForeignDatabase:
                     f"found a table or view that gives no row in {_PATIENCE * _STEPS:,} steps of SQLite; expected "
                     "tables that can be read from front to back"
                 )
-            if self._report is not None:
-                self._report()
+            self.report(*self._reported)
         except BaseException as error:  # noqa: BLE001 - it would not come through SQLite: it is raised behind it
             self._stopped = error
             return 1
         return 0
+
+    def report(self, done: int, total: int | None) -> None:
+        """Tell whoever asked for progress how far the reader has come, in any unit."""
+        self._reported = done, total
+        if self._progress is not None:
+            self._progress(done, total)
 
     # ------------------------------------------------------------------ reading
 
@@ -364,13 +369,20 @@ class ForeignDatabase:
             )
         with self._errors():
             cursor = self._connection.execute(sql, parameters)
-        fetch = partial(cursor.fetchmany, size)
+        count = 0
         while True:
             with self._errors():
-                rows = fetch()
+                rows = cursor.fetchmany(size)
             self._idle = 0
             if not rows:
                 return
+            count += len(rows)
+            if count > self._size:
+                # What joins its tables without a condition goes on for as long as it likes.
+                raise self._problem(
+                    f"found a view that gives more rows than the file has bytes ({self._size:,}); expected one whose "
+                    "rows stand in its tables"
+                )
             yield rows
 
 
@@ -394,7 +406,7 @@ def open_foreign(source: Input) -> ForeignDatabase:
         source.local_file(),
         header=header,
         length=source.limits.max_string,
-        report=partial(source.report, 0, None),
+        progress=source.report,
     )
 
 
