@@ -1,6 +1,6 @@
 r"""VICS 1.2, 1.3 and 2.0 (Project VIC): a JSON document of media, or of cases that hold media.
 
-There is no public specification. What is known of the members stands below as data, easy to correct.
+There is no public specification. What is known of the members stands as data below and in `vics_members`.
 
 * The reference of a media object is its MediaID. In a document of cases, where every case counts from the beginning, it
   is the case's CaseID (or CaseNumber), a slash, and the MediaID: the same media in two cases is two entries, as two
@@ -28,7 +28,8 @@ from hashmatch.lists.entry import Entry, canonical_json
 from hashmatch.lists.formats.cells import shown, shown_field
 from hashmatch.lists.formats.json_stream import JsonStream
 from hashmatch.lists.formats.source import Head, Input, Limits, ReadOptions
-from hashmatch.lists.formats.vics_media import TOTAL_FILES, TOTAL_PRECATEGORIZED, MediaReader, tidy
+from hashmatch.lists.formats.vics_media import MediaReader
+from hashmatch.lists.formats.vics_members import TOTAL_FILES, TOTAL_PRECATEGORIZED, tidy
 
 __all__ = ["detect", "read"]
 

@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import binascii
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta, timezone
 from functools import partial
 from itertools import chain, repeat
 from json.encoder import encode_basestring
@@ -20,61 +18,44 @@ from operator import add
 from typing import Any, NamedTuple
 
 from hashmatch.algorithms import ALGORITHMS, EMPTY_DIGESTS
-from hashmatch.errors import HashTextError, RecordError
+from hashmatch.errors import RecordError
 from hashmatch.lists.entry import Entry, pack_hashes
-from hashmatch.lists.formats.cells import (
-    NO_HASH,
-    algorithm_of,
-    check_reference,
-    drop_empty,
-    int_list_hash,
-    parse_hash,
-    shown,
-    shown_field,
-    whole_number,
-)
+from hashmatch.lists.formats.cells import NO_HASH, drop_empty, shown
 from hashmatch.lists.formats.json_stream import Batch
 from hashmatch.lists.formats.source import Limits
-
-__all__ = [
-    "CASE_ID",
-    "CASE_KEY",
-    "CASE_NUMBER",
-    "TOTAL_FILES",
-    "TOTAL_PRECATEGORIZED",
-    "MediaReader",
-    "tidy",
-]
-
-#: Members of a media object, by what they are; hashes are known by `algorithm_of`. The case of a member never matters,
-#: but only as written here it goes the fast way.
-REFERENCE, CATEGORY, SIZE, MIME_TYPE, ALTERNATIVES = "MediaID", "Category", "MediaSize", "MimeType", "AlternativeHashes"
-HASH_NAME, HASH_VALUE = "HashName", "HashValue"
-FLAGS = (
-    "VictimIdentified",
-    "OffenderIdentified",
-    "IsDistributed",
-    "IsSuspected",
-    "SelfGenerated",
-    "IsPrecategorized",
-    "Unallocated",
-    "Deleted",
+from hashmatch.lists.formats.vics_members import (
+    ALTERNATIVES,
+    CASE_ID,
+    CASE_KEY,
+    CASE_NUMBER,
+    CATEGORY,
+    CODE,
+    DATES,
+    EMPTY,
+    FILES,
+    HASH_NAME,
+    HASH_VALUE,
+    MAX_SIZE,
+    MIME_TYPE,
+    PICTURES,
+    PRECATEGORIZED,
+    REFERENCE,
+    ROLES,
+    SIZE,
+    flag,
+    identifier,
+    kind_of,
+    media_type_of,
+    role_of,
+    shown_member,
+    size_of,
+    take_alternatives,
+    take_hash,
+    tidy,
 )
-DATES = ("DateUpdated", "Created", "Written", "Accessed", "SeizureDate")
-#: Members with a picture in them.
-PICTURES = ("Miniature",)
-FILES, PRECATEGORIZED = "MediaFiles", "IsPrecategorized"
-#: Members of a case.
-CASE_ID, CASE_NUMBER = "CaseID", "CaseNumber"
-TOTAL_FILES, TOTAL_PRECATEGORIZED = "TotalMediaFiles", "TotalPrecategorized"
 
-#: Under which key a media object's metadata has the facts of its case.
-CASE_KEY = "Case"
+__all__ = ["MediaReader"]
 
-_NET_DATE = re.compile(r"/Date\((-?[0-9]{1,15})([+-][0-9]{4})?\)/")
-_WORDS = {"true": True, "false": False}
-_CODE = re.compile(r"-?[0-9]{1,9}")
-_MAX_SIZE = (1 << 63) - 1
 #: Orders of members, categories, media types, and pieces of each member's metadata, that are kept.
 _KEPT = 4_096
 #: Parts of at most so many objects are not halved any more when something in them is unusual.
@@ -102,69 +83,12 @@ _EMPTY_MD5, _EMPTY_SHA1 = EMPTY_DIGESTS["md5"], EMPTY_DIGESTS["sha1"]
 
 _Object = dict[str, Any]
 
-# Values
-
-
-def _flag(value: Any) -> Any:
-    """A boolean where text says one."""
-    return _WORDS.get(value.strip().lower(), value) if type(value) is str else value
-
-
-def _date(value: Any) -> Any:
-    """ISO 8601 where text is in .NET's form; with the offset that it states, else in UTC."""
-    found = _NET_DATE.fullmatch(value.strip()) if type(value) is str and "/Date(" in value else None
-    if found is None:
-        return value
-    zone = UTC
-    if offset := found[2]:
-        minutes = 60 * int(offset[1:3]) + int(offset[3:])
-        if minutes >= 24 * 60:
-            return value
-        zone = timezone(timedelta(minutes=-minutes if offset[0] == "-" else minutes))
-    try:
-        instant = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=int(found[1]))
-        text = instant.astimezone(zone).isoformat(timespec="milliseconds")
-    except OverflowError:
-        return value
-    return text.removesuffix("+00:00") + "Z" if not found[2] else text
-
-
-#: Member -> how its value is written in metadata, where not as it came.
-_WRITTEN: Mapping[str, Callable[[Any], Any]] = dict.fromkeys(FLAGS, _flag) | dict.fromkeys(DATES, _date)
-_EMPTY: tuple[Any, ...] = (None, "", [], {})
-_INSIDE_CASE = {TOTAL_FILES, TOTAL_PRECATEGORIZED}
-
-
-def tidy(value: Any, key: str = "") -> Any:
-    """A value as metadata has it, all the way down; counts of a case are none of its media's."""
-    if type(value) is dict:
-        tidied = {k: tidy(v, k) for k, v in value.items() if k not in _INSIDE_CASE}
-        return {k: v for k, v in tidied.items() if v not in _EMPTY}
-    if type(value) is list:
-        return [tidy(v, key) for v in value]
-    return _WRITTEN[key](value) if key in _WRITTEN else value
-
-
-def _media_type(mime_type: str) -> str:
-    word = mime_type.strip().lower()
-    return "image" if word.startswith("image/") else "video" if word.startswith("video/") else "other" if word else ""
-
-
-# Media
-
-#: Member, casefolded -> what it is of an entry; hashes are found by `algorithm_of`.
-_ROLES = {name.casefold(): name for name in (REFERENCE, CATEGORY, SIZE, MIME_TYPE, ALTERNATIVES, *PICTURES)}
 #: Hashes that the fast way takes.
 _USUAL_HASHES = ("MD5", "SHA1", "PhotoDNA")
 
 #: As `canonical_json`, with the encoder made once.
 _encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode
 _make_entry: Callable[[tuple[Any, ...]], Entry] = partial(tuple.__new__, Entry)
-
-
-def _role(member: str) -> str | None:
-    """The name under which this module knows a member that is no metadata; an algorithm's name for a hash."""
-    return _ROLES.get(member.casefold()) or algorithm_of(member)
 
 
 class _Pieces(dict[Any, str]):
@@ -186,7 +110,7 @@ class _Pieces(dict[Any, str]):
     def make(self, value: Any) -> str:
         """The piece of any value: "" for one that is left out."""
         tidied = tidy(value, self.member)
-        return "" if tidied in _EMPTY else self.start + _encode(tidied)
+        return "" if tidied in EMPTY else self.start + _encode(tidied)
 
 
 class _Plan(NamedTuple):
@@ -204,9 +128,9 @@ class _Plan(NamedTuple):
     def of(cls, columns: Mapping[str, tuple[Any, ...]]) -> _Plan | None:
         """The plan for objects with such values, or None where a member is written in an unusual way."""
         usual = {REFERENCE, CATEGORY, SIZE, ALTERNATIVES, *_USUAL_HASHES}
-        roles = {name: role for name in columns if (role := _role(name)) is not None}
+        roles = {name: role for name in columns if (role := role_of(name)) is not None}
         # A hash under another name than ours stands among the unusual ones; another spelling of the others does not.
-        if not all(role == name or role not in _ROLES.values() for name, role in roles.items()):
+        if not all(role == name or role not in ROLES.values() for name, role in roles.items()):
             return None
         unusual = {name for name in roles if name not in usual and name != MIME_TYPE} | {CASE_KEY} & set(columns)
         metadata = []
@@ -225,7 +149,7 @@ class _Categories(dict[int | None, tuple[str, str] | None]):
 
     def __missing__(self, code: int | None) -> tuple[str, str]:
         text = str(code)
-        if len(self) >= _KEPT or not _CODE.fullmatch(text):
+        if len(self) >= _KEPT or not CODE.fullmatch(text):
             raise KeyError("an unusual code")
         self[code] = category = self._scheme, text
         return category
@@ -237,7 +161,7 @@ class _MediaTypes(dict[Any, str]):
     def __missing__(self, mime_type: Any) -> str:
         if len(self) >= _KEPT:
             self.clear()
-        self[mime_type] = found = "" if mime_type is None else _media_type(mime_type)
+        self[mime_type] = found = "" if mime_type is None else media_type_of(mime_type)
         return found
 
 
@@ -269,7 +193,7 @@ class MediaReader:
     def _prefix_of(self, case: _Object) -> str | None:
         """What stands before a MediaID, or None where the case has no name."""
         for member in (CASE_ID, CASE_NUMBER):
-            if (name := _identifier(case.get(member), member, self._limits)) != "":
+            if (name := identifier(case.get(member), member, self._limits)) != "":
                 return f"{name}/"
         return None
 
@@ -309,7 +233,7 @@ class MediaReader:
         files = fields.get(FILES)
         number = len(files) if isinstance(files, list) else 0
         self.files += number
-        if _flag(fields.get(PRECATEGORIZED)) is True:
+        if flag(fields.get(PRECATEGORIZED)) is True:
             media, of_files = self.precategorized
             self.precategorized = media + 1, of_files + number
 
@@ -327,14 +251,14 @@ class MediaReader:
         plan = self._plans[names]
         if plan is None or self._prefix is None:
             return None
-        if any(value not in _EMPTY for name in plan.unusual for value in columns[name]):
+        if any(value not in EMPTY for name in plan.unusual for value in columns[name]):
             return None
         nothing = (None,) * len(objects)
         codes, sizes, mime_types = (columns.get(name, nothing) for name in (CATEGORY, SIZE, MIME_TYPE))
         if not (set(map(type, codes)) | set(map(type, sizes))) <= _NUMBERS:
             return None
         stated = [size for size in sizes if size is not None]
-        if stated and not (min(stated) > 0 and max(stated) <= _MAX_SIZE):
+        if stated and not (min(stated) > 0 and max(stated) <= MAX_SIZE):
             return None
         try:
             packed = self._packed(*(columns.get(name, nothing) for name in (*_USUAL_HASHES, ALTERNATIVES)))
@@ -430,37 +354,37 @@ class MediaReader:
         roles: dict[str, tuple[str, Any]] = {}
         has_picture = False
         for member, value in fields.items():
-            role = _role(member)
-            if value in _EMPTY:
+            role = role_of(member)
+            if value in EMPTY:
                 continue
             if role is None:
-                if (tidied := tidy(value, member)) not in _EMPTY:
+                if (tidied := tidy(value, member)) not in EMPTY:
                     metadata[member] = tidied
             elif role in PICTURES:
                 has_picture = True
-            elif role not in _ROLES.values():
-                _take_hash(hashes, role, value, _shown(member))
+            elif role not in ROLES.values():
+                take_hash(hashes, role, value, shown_member(member))
             elif role in roles:
                 raise RecordError(f"found it as {roles[role][0]!r} too; expected it once", field=member)
             else:
                 roles[role] = (member, value)
-        if left := _take_alternatives(hashes, *roles.get(ALTERNATIVES, (ALTERNATIVES, []))):
+        if left := take_alternatives(hashes, *roles.get(ALTERNATIVES, (ALTERNATIVES, []))):
             metadata[ALTERNATIVES] = left
         if not hashes:
             raise RecordError(NO_HASH)
         dropped = drop_empty(hashes)
-        ref = _identifier(roles.get(REFERENCE, ("", None))[1], roles.get(REFERENCE, (REFERENCE,))[0], self._limits)
+        ref = identifier(roles.get(REFERENCE, ("", None))[1], roles.get(REFERENCE, (REFERENCE,))[0], self._limits)
         if ref and self._prefix is None:
             metadata[REFERENCE] = roles[REFERENCE][1]
-        size = _size(*roles.get(SIZE, (SIZE, None)))
+        size = size_of(*roles.get(SIZE, (SIZE, None)))
         if size == 0:
             metadata[SIZE] = 0
         media_type = ""
         if MIME_TYPE in roles:
             member, value = roles[MIME_TYPE]
             if not isinstance(value, str):
-                raise RecordError(f"found {_kind(value)}; expected text", field=_shown(member))
-            media_type = _media_type(value)
+                raise RecordError(f"found {kind_of(value)}; expected text", field=shown_member(member))
+            media_type = media_type_of(value)
             metadata[MIME_TYPE] = value
         if self.case:
             if CASE_KEY in metadata:
@@ -483,15 +407,10 @@ class MediaReader:
         if value is None:
             return None
         text = str(value) if type(value) is int and abs(value) < 10**9 else value
-        if not isinstance(text, str) or not _CODE.fullmatch(text.strip()):
-            what = shown(text) if isinstance(text, str) else _kind(value)
-            raise RecordError(f"found {what}; expected a category's number, or null", field=_shown(member))
+        if not isinstance(text, str) or not CODE.fullmatch(text.strip()):
+            what = shown(text) if isinstance(text, str) else kind_of(value)
+            raise RecordError(f"found {what}; expected a category's number, or null", field=shown_member(member))
         return self._scheme, str(int(text))
-
-
-def _shown(member: str) -> str:
-    """The name of a member for a message: ours as it is, as long names look like hashes."""
-    return member if member in _ROLES.values() else shown_field(member)
 
 
 def _by_members(objects: Sequence[Any]) -> Mapping[tuple[str, ...], Sequence[int]]:
@@ -517,74 +436,3 @@ def _photodna_of(photodna: Any, alternatives: Any) -> Any:
     if photodna != "" or len(item) != 2 or item[HASH_NAME] != "PhotoDNA":
         raise ValueError("other hashes")
     return item[HASH_VALUE]
-
-
-def _kind(value: Any) -> str:
-    if isinstance(value, str):
-        return "text"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return "an array" if isinstance(value, list) else "an object" if isinstance(value, dict) else "a number"
-
-
-def _identifier(value: Any, member: str, limits: Limits) -> str:
-    """A reference or a case's name as text, "" where there is none."""
-    if type(value) is int:
-        value = str(value)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise RecordError(f"found {_kind(value)}; expected text or a whole number", field=_shown(member))
-    return check_reference(value, _shown(member), limits.max_string) if value.strip() else ""
-
-
-def _size(member: str, value: Any) -> int | None:
-    if value is None:
-        return None
-    if type(value) is int and 0 <= value <= _MAX_SIZE:
-        return value
-    if isinstance(value, str):
-        return whole_number(value, _shown(member)) if value.strip() else None
-    what = "a number that is out of range" if type(value) is int else _kind(value)
-    raise RecordError(f"found {what}; expected a whole number of at least 0", field=_shown(member))
-
-
-def _take_hash(hashes: dict[str, bytes], algorithm: str, value: Any, field: str) -> None:
-    """Put the hash that a member states among ``hashes``; ``field``: how messages name the member.
-
-    Raises:
-        HashTextError: it is malformed, or another one of its algorithm is there.
-    """
-    try:
-        if isinstance(value, str):
-            if not value.strip():
-                return
-            found = parse_hash(algorithm, value)
-        elif algorithm == "photodna" and isinstance(value, list) and all(type(n) is int for n in value):
-            found = int_list_hash(algorithm, value)
-        else:
-            raise HashTextError(f"found {_kind(value)}; expected text")
-    except RecordError as error:
-        error.field = field
-        raise
-    if hashes.setdefault(algorithm, found) != found:
-        raise HashTextError(f"found another {algorithm} hash than before; expected one", field=field)
-
-
-def _take_alternatives(hashes: dict[str, bytes], member: str, value: Any) -> list[Any]:
-    """Put the hashes of known algorithms among ``hashes``; the others, and what else is said of them."""
-    field = _shown(member)
-    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise RecordError(f"found {_kind(value)} of something else; expected an array of objects", field=field)
-    left = []
-    for item in value:
-        name = item.get(HASH_NAME)
-        algorithm = algorithm_of(name) if isinstance(name, str) else None
-        if algorithm is not None and item.get(HASH_VALUE) not in _EMPTY:
-            _take_hash(hashes, algorithm, item[HASH_VALUE], f"{field}.{shown_field(name)}")
-            item = {k: v for k, v in item.items() if k != HASH_VALUE}  # noqa: PLW2901
-            if len(tidy(item)) == 1:
-                continue
-        if tidied := tidy(item):
-            left.append(tidied)
-    return left

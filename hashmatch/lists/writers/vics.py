@@ -18,7 +18,7 @@ from hashmatch.errors import RecordError, UsageError
 from hashmatch.lists.entry import NO_QUALITY, canonical_json
 from hashmatch.lists.formats.cells import algorithm_of, check_reference
 from hashmatch.lists.formats.source import Limits
-from hashmatch.lists.formats.vics_media import (
+from hashmatch.lists.formats.vics_members import (
     ALTERNATIVES,
     CATEGORY,
     HASH_NAME,
