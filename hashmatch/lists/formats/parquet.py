@@ -24,6 +24,7 @@ end, and is refused as a whole: a stream without that mark too, although Arrow a
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, time, timedelta
@@ -62,8 +63,14 @@ from hashmatch.lists.parquet_footer import MAGIC, MAGIC_ENCRYPTED
 
 __all__ = ["detect", "read"]
 
-_PDQ = ALGORITHMS["pdq"]
+_PDQ = 1 << ALGORITHMS["pdq"].number
 _EMPTY = frozenset(EMPTY_DIGESTS.values())
+_MAX_SIZE, _MAX_QUALITY = (1 << 63) - 1, 100
+#: Roles whose values repeat; how many of their combinations are kept, and how long they may be.
+_WORDS = ("category", "scheme", "media_type")
+_KEPT, _KEPT_LENGTH = 4096, 200
+#: `canonical_json` with its encoder made once.
+_encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False).encode
 
 
 def detect(head: Head) -> bool:
@@ -154,6 +161,11 @@ class _Rows:
             )
         # The packed form has the hashes in the order of their numbers.
         self._hashes.sort(key=lambda column: ALGORITHMS[column[0]].number)
+        self._plan = [
+            (name, place, ALGORITHMS[name].width, 1 << ALGORITHMS[name].number) for name, place in self._hashes
+        ]
+        self._words = [self._roles[role] for role in _WORDS if role in self._roles]
+        self._checked: dict[tuple[Any, ...], tuple[tuple[str, str] | None, str]] = {}
 
     def entries(self, columns: list[list[Any]]) -> Iterator[Entry | RecordError]:
         """The entries of a batch, in its order."""
@@ -165,54 +177,68 @@ class _Rows:
 
     def _entry(self, columns: list[list[Any]], row: int) -> Entry:
         limits = self._limits
-        roles = self._roles
         mask = dropped = 0
         parts = [b""]
-        quality = NO_QUALITY
-        if "quality" in roles and (stated := columns[roles["quality"]][row]) is not None:
-            text = _digits(stated)
-            quality = percentage(text, self._names[roles["quality"]]) if text else NO_QUALITY
-        for algorithm, place in self._hashes:
+        quality: int | None = self._number("quality", _MAX_QUALITY, percentage, columns, row)
+        for algorithm, place, width, bit in self._plan:
             value = columns[place][row]
             if value is None:
                 continue
-            if type(value) is not bytes or len(value) != ALGORITHMS[algorithm].width:
+            if type(value) is not bytes or len(value) != width:
                 value = _hash(algorithm, value, self._names[place])
                 if not value:
                     continue
             if value in _EMPTY and EMPTY_DIGESTS.get(algorithm) == value:
                 dropped += 1
                 continue
-            mask |= 1 << ALGORITHMS[algorithm].number
+            mask |= bit
             parts.append(value)
-            if algorithm == "pdq":
-                parts.append(bytes((quality,)))
+            if bit == _PDQ:
+                parts.append(bytes((NO_QUALITY if quality is None else quality,)))
         metadata = self._fields(columns, row)
         if not mask and not dropped:
             status = columns[self._status][row] if self._status >= 0 else None
             if not says_unreadable(status):
                 raise RecordError(NO_HASH)
         parts[0] = mask.to_bytes(4, "little")
-        size = None
-        if "size" in roles and (stated := columns[roles["size"]][row]) is not None:
-            text = _digits(stated)
-            size = whole_number(text, self._names[roles["size"]]) if text else None
-        code = self._text("category", columns, row, check_reference)
-        scheme = self._text("scheme", columns, row, check_reference)
-        media = self._text("media_type", columns, row, check_reference)
+        size = self._number("size", _MAX_SIZE, whole_number, columns, row)
+        # Categories and media types repeat: what has been checked once is kept.
+        words = tuple(columns[place][row] for place in self._words)
+        checked = self._checked.get(words)
+        if checked is None:
+            code, scheme, media = (self._text(role, columns, row, check_reference) for role in _WORDS)
+            media = media_type(media, self._names[self._roles["media_type"]]) if media else ""
+            checked = ((scheme, code) if code else None, media)
+            if len(code) + len(scheme) < _KEPT_LENGTH:
+                if len(self._checked) >= _KEPT:
+                    self._checked.clear()
+                self._checked[words] = checked
+        category, media = checked
         opinions = ""
         if self._opinions >= 0 and (text := _text(columns[self._opinions][row], OPINIONS)):
             opinions = opinions_cell(text, limits)
         return Entry(
             self._text("ref", columns, row, check_identifier),
-            (scheme, code) if code else None,
-            media_type(media, self._names[roles["media_type"]]) if media else "",
+            category,
+            media,
             size,
-            canonical_json(metadata) if metadata else "",
+            _encode(metadata) if metadata else "",
             b"".join(parts),
             dropped,
             opinions,
         )
+
+    def _number(
+        self, role: str, largest: int, check: Callable[[str, str], int], columns: list[list[Any]], row: int
+    ) -> int | None:
+        place = self._roles.get(role, -1)
+        value = columns[place][row] if place >= 0 else None
+        if value is None:
+            return None
+        if type(value) is int and 0 <= value <= largest:
+            return value
+        text = _digits(value)
+        return check(text, self._names[place]) if text else None
 
     def _text(self, role: str, columns: list[list[Any]], row: int, check: Callable[[str, str, int], str]) -> str:
         place = self._roles.get(role, -1)
