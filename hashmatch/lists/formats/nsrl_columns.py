@@ -144,15 +144,17 @@ def references(digests: NDArray[np.uint8], file_names: bytes, packages: Sequence
 
     count = len(digests)
     names = file_names.split(b"\n")
-    words = digests.view(">u4")
-    mixed = np.empty((count, _WORDS), ">u4")
+    # Exclusive or does not mind the order of bytes: words are combined as the machine reads them, words of one place of
+    # all rows side by side. Only the numbers have to be laid out like the digests.
+    words = np.ascontiguousarray(digests.view(np.uint32).T)
+    mixed = np.empty((count, _WORDS), np.uint32)
     salts = (
         np.fromiter(map(zlib.adler32, names), np.uint32, count),
         np.fromiter(map(zlib.crc32, names), np.uint32, count),
         np.array(packages, np.uint64).astype(np.uint32),
     )
     for place, salt in enumerate(salts):
-        mixed[:, place] = np.bitwise_xor.reduce(words[:, place::_WORDS], axis=1) ^ salt
+        mixed[:, place] = np.bitwise_xor.reduce(words[place::_WORDS], axis=0) ^ salt.astype(">u4").view(np.uint32)
     raw = np.concatenate((digests[:, _SHA256_AT : _SHA256_AT + PREFIX_DIGITS // 2], mixed.view(np.uint8)), axis=1)
     digits = np.frombuffer(binascii.hexlify(raw.tobytes()), np.uint8).reshape(count, -1)
     text = np.empty((count, digits.shape[1] + 2), np.uint8)
