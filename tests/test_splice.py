@@ -220,6 +220,16 @@ def test_random_changes(tmp_path: Path, count: int, remove: int, put: int, disti
         assert_same(tmp_path, former, random_change(former, remove, put, 5, distinct))
 
 
+def test_references_of_all_lengths(tmp_path: Path) -> None:
+    """Short ones are joined, long stretches are written from where they lie: in turn, and between changes."""
+    former = [Record("é" * (row * 37 % 900), "a") for row in range(60)]
+    put = [(row, Record(str(row) * (row * 41 % 500), "a")) for row in (0, 0, 1, 7, 7, 30, 31, 59, 60)]
+    for removed in (set[int](), {0, 7, 30, 31, 59}, {1, 2, 3}, set(range(20, 50))):
+        for part in (put, []):
+            with small_limits(800, 1 << 16):
+                assert_same(tmp_path, former, (removed, part))
+
+
 def test_everything_goes(tmp_path: Path) -> None:
     former = random_records(20, seed=1)
     assert_same(tmp_path, former, (set(range(20)), []))
