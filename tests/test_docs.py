@@ -21,6 +21,7 @@ from hashmatch.cli import VERBS, cli
 from hashmatch.errors import EXIT_CODES
 from hashmatch.lists.entry import Entry
 from hashmatch.lists.formats import FORMATS
+from hashmatch.lists.writers import WRITERS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -68,9 +69,13 @@ def test_readme_has_the_exit_codes_of_the_code() -> None:
     assert {int(code): meaning for code, meaning in rows.items()} == EXIT_CODES
 
 
-def test_readme_names_every_format_that_is_read() -> None:
-    section = README[README.index("## Formats that are read") : README.index("## Commands")]
-    assert all(name in section for name in FORMATS)
+def test_readme_names_every_format_that_is_read_or_written() -> None:
+    section = README[README.index("## Formats\n") : README.index("## The life of a list")]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in section.splitlines() if line.startswith("| ")]
+    named = {name: row for row in rows[2:] for name in re.findall("`([a-z0-9-]+)`", row[1])}
+    assert set(named) == set(FORMATS)
+    assert {name for name, row in named.items() if row[3]} == set(WRITERS)
+    assert all(row[2] == "yes" and row[4] for row in named.values())
 
 
 def test_readme_has_the_registrys_radii() -> None:
