@@ -21,6 +21,7 @@ SCRIPTS: tuple[tuple[str, list[str], list[str]], ...] = (
     ("startup.py", [], ["--runs", "3"]),
     ("import_icse.py", ["--keep", "{keep}"], ["--rows", "50000", "--runs", "1", "--keep", "{keep}"]),
     ("import_nsrl.py", ["--keep", "{keep}"], ["--rows", "50000", "--runs", "1", "--keep", "{keep}"]),
+    ("export_list.py", ["--keep", "{keep}"], ["--entries", "20000", "--keep", "{keep}"]),
     ("match_md5.py", ["--keep", "{keep}"], ["--rows", "50000", "--queries", "2000", "--runs", "1", "--keep", "{keep}"]),
     (
         "lookup_md5.py",
