@@ -45,6 +45,7 @@ SCRIPTS: tuple[tuple[str, list[str], list[str]], ...] = (
         ["--queries", "1", "64", "--rounds", "2"],
         ["--entries", "70000", "--step", "32", "--rounds", "1", "--queries", "1", "16"],
     ),
+    ("photodna_search.py", [], ["--entries", "20000", "--queries", "500", "--rounds", "1"]),
     ("real_input.py", [], ["--images", "40"]),
 )
 

@@ -61,6 +61,9 @@ HM_INLINE int euclidean_tile(const uint32_t *codes, const uint32_t *queries, siz
     return 1;
 }
 
+/* Bytes after which a pair that is beyond the radius is given up, where codes are compared as they lie. */
+#define EUCLIDEAN_PREFIX 48
+
 #include "euclidean.h"
 
 int hm_euclidean_avx512(const hm_euclidean *job, hm_sink *sink) { return euclidean_search(job, sink); }
