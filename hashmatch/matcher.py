@@ -154,7 +154,8 @@ def open_compiled(path: str | os.PathLike[str], *, verify: bool = True, role: st
 
 def _open_or_compile(path: Path, verify: bool) -> CompiledList:
     from hashmatch.lists import schema
-    from hashmatch.lists.store import HashList, cache_path
+    from hashmatch.lists.cache import cache_path
+    from hashmatch.lists.store import HashList
 
     if not schema.is_sqlite(path) and path.suffix != ".hml":
         return CompiledList.open(path, verify=verify)

@@ -35,7 +35,7 @@ from hashmatch.errors import (
     UsageError,
 )
 from hashmatch.index.compiled import CompiledList
-from hashmatch.lists import schema, store
+from hashmatch.lists import cache, schema
 from hashmatch.lists.entry import Entry
 from hashmatch.lists.store import HashList
 
@@ -329,7 +329,7 @@ class TestImport:
         code = f"""
             import sys
             from hashmatch.errors import ListBusyError
-            from hashmatch.lists import schema, store
+            from hashmatch.lists import cache, schema
             from hashmatch.lists.entry import Entry
             from hashmatch.lists.store import HashList
             schema.BUSY_SECONDS = 0.1
@@ -446,10 +446,10 @@ class TestRetraction:
 
     def test_the_compiled_form_beside_the_list_goes_too(self, known: HashList) -> None:
         known.import_entries([entry("a")], "S")
-        cache = store.cache_path(known.path)
-        known.compile(cache)
+        beside = cache.cache_path(known.path)
+        known.compile(beside)
         known.retract("S", ["a"])
-        assert not cache.exists()
+        assert not beside.exists()
 
     def test_a_bad_reference_retracts_nothing(self, known: HashList) -> None:
         known.import_entries([entry("a")], "S")

@@ -225,7 +225,8 @@ def _check_compiled(path: Path, snapshot: str | None = None) -> None:
 
 
 def _check_list(path: Path) -> None:
-    from hashmatch.lists.store import HashList, cache_path
+    from hashmatch.lists.cache import cache_path
+    from hashmatch.lists.store import HashList
 
     with HashList.open(path, read_only=True) as known:
         count = known.check()

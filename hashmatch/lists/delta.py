@@ -26,7 +26,8 @@ from hashmatch.lists.names import encodable, source_name
 from hashmatch.lists.versions import KeyChange, key_changes, opinion_changes, resolve
 
 if TYPE_CHECKING:
-    from hashmatch.lists.store import ChangeInProgress, HashList
+    from hashmatch.lists.list_file import ChangeInProgress
+    from hashmatch.lists.store import HashList
 
 __all__ = ["DeltaSummary", "apply_delta", "write_delta"]
 

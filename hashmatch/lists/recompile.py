@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hashmatch.errors import CompiledListError
+from hashmatch.errors import CompiledListError, UsageError
 from hashmatch.index.compiled import CompiledList
 from hashmatch.index.splice import splice_compiled
 from hashmatch.lists.block import Row, encode
@@ -73,8 +73,8 @@ def recompile_list(known: HashList, path: str | os.PathLike[str]) -> Path | None
             changed.append(item)
         try:
             return _splice(known, former, path, changed)
-        except CompiledListError:
-            return None
+        except (CompiledListError, UsageError):
+            return None  # damaged, or it says of its rows what no list writes
 
 
 def _change_of(known: HashList, snapshot: bytes) -> int | None:

@@ -1,0 +1,42 @@
+"""The compiled form that matching keeps beside a list, and opening whatever stands for a list."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from hashmatch.errors import FileExistsAlreadyError
+from hashmatch.lists import schema
+
+__all__ = ["cache_path", "check_replaceable", "discard_cache"]
+
+
+def check_replaceable(path: Path) -> None:
+    """Refuse to replace a file that is no compiled list: a slip of the hand must not cost the list of record."""
+    other = schema.is_sqlite(path) and path.stat().st_size > 0
+    if not other:
+        try:
+            with path.open("rb") as file:
+                head = file.read(4)
+            other = head not in (b"", b"\x89HMX")
+        except OSError:
+            return  # writing tells what is wrong
+    if other:
+        raise FileExistsAlreadyError(
+            f"{path}: exists and is not a compiled list; nothing was changed: give another name (-o OTHER.hmx)"
+        )
+
+
+def cache_path(path: Path) -> Path:
+    """Where matching keeps the compiled form of the list at ``path``."""
+    return path.with_name(path.name + ".hmx")
+
+
+def discard_cache(path: Path) -> None:
+    """Delete the compiled form beside a list, if there is one: it holds what was withdrawn."""
+    cache = cache_path(path)
+    with contextlib.suppress(OSError):
+        with cache.open("rb") as file:
+            ours = file.read(4) == b"\x89HMX"
+        if ours:
+            cache.unlink()

@@ -1,0 +1,243 @@
+"""A list's file and what every operation on it shares: transactions, the snapshot, sources, the audit log."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from hashmatch.errors import AuditDamagedError, AuditUnwritableError, ListBusyError, UsageError, shorten
+from hashmatch.lists import schema
+from hashmatch.lists.audit import AuditInput, AuditLog, AuditRecord
+from hashmatch.lists.audit_record import operating_system_user
+from hashmatch.lists.blocks import Blocks
+from hashmatch.lists.history import Change, History
+from hashmatch.lists.importer import ImportSummary
+from hashmatch.lists.snapshot import empty_snapshot_id, snapshot_id
+
+__all__ = ["ChangeInProgress", "ListFile"]
+
+
+@dataclass
+class ChangeInProgress:
+    """What is to be said of a change when it commits: see `history.Change`. ``snapshot`` is there afterwards."""
+
+    number: int
+    operation: str
+    source: str = ""
+    format: str = ""
+    name: str = ""
+    size: int = 0
+    sha256: bytes = b""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    snapshot: str = ""
+    #: Called when the snapshot is known, before the change is committed; an error undoes it.
+    check: Callable[[], object] = lambda: None
+
+    def of(self, summary: ImportSummary) -> None:
+        """Take over what an import says of itself."""
+        self.source, self.format, self.name = summary.source, summary.format, summary.name
+        self.size, self.sha256, self.counts = summary.bytes, bytes.fromhex(summary.sha256), summary.counts()
+
+
+class ListFile:
+    """An open list. `HashList` is what to use; its operations work on this."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, *, read_only: bool) -> None:
+        """Use `open`."""
+        self.path = path
+        self.read_only = read_only
+        self._connection = connection
+        #: The audit log beside the list.
+        self.audit = AuditLog.beside(path)
+        #: Messages about operations that could not be logged.
+        self.unlogged: list[str] = []
+        self.blocks = Blocks(connection, path)
+        self.history = History(connection, self.blocks)
+
+    def close(self) -> None:
+        """Close the list. An open transaction is rolled back."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def role(self) -> str:
+        """``known`` or ``known-good``."""
+        return str(self._meta("role"))
+
+    @property
+    def snapshot(self) -> str:
+        """Hex id of the list's content at this moment: entries and retractions, whatever the order of their import."""
+        return str(self._meta("snapshot"))
+
+    def _meta(self, key: str) -> Any:
+        with schema.sqlite_errors(self.path):
+            row = self._connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return row[0] if row else None
+
+    def sources(self) -> list[str]:
+        """Names of the sources, in the order that snapshots and compiled lists use."""
+        with schema.sqlite_errors(self.path):
+            return list(self.source_numbers())
+
+    def add_source(self, name: str) -> int:
+        """The number of a source, which is made where there is none. Part of a change."""
+        self._connection.execute("INSERT INTO source (name) VALUES (?) ON CONFLICT DO NOTHING", (name,))
+        (number,) = self._connection.execute("SELECT id FROM source WHERE name = ?", (name,)).fetchone()
+        return int(number)
+
+    def source_number(self, source: str) -> int:
+        """The number of a source in this file.
+
+        Raises:
+            UsageError: the list has no such source.
+        """
+        name = unicodedata.normalize("NFC", source)
+        row = self._connection.execute("SELECT id FROM source WHERE name = ?", (name,)).fetchone()
+        if row is None:
+            known = ", ".join(self.sources()) or "none"
+            raise UsageError(f"{self.path}: has no source {shorten(source)}; its sources: {known}")
+        return int(row[0])
+
+    def _name_of(self, number: int) -> str:
+        (name,) = self._connection.execute("SELECT name FROM source WHERE id = ?", (number,)).fetchone()
+        return str(name)
+
+    @contextlib.contextmanager
+    def changing(self, operation: str) -> Iterator[ChangeInProgress]:
+        """One change in one transaction: committed at the end of the block, rolled back by any error in it.
+
+        What changes nothing is recorded, too: that something was imported is worth knowing.
+        """
+        with contextlib.ExitStack() as stack:
+            with self._writing():
+                change = ChangeInProgress(self.history.next_number(), operation)
+                yield change
+                change.snapshot = self._refresh()
+                change.check()
+                made = Change(
+                    change.number,
+                    schema.utc_now(),
+                    operation,
+                    operating_system_user(),
+                    change.source,
+                    change.format,
+                    change.name,
+                    change.size,
+                    change.sha256,
+                    change.counts,
+                    bytes.fromhex(change.snapshot),
+                )
+                self.history.record(made)
+                # Before the commit, so that a log that cannot be written is known while all can still be undone; and
+                # the lock is held over it, so that lines have the order of the changes.
+                log = stack.enter_context(self.audit.writing())
+                if log.missing(change.number - 1):
+                    for earlier in self.history.changes(log.changes):
+                        if earlier.number < change.number:
+                            log.append(_audit_record(earlier, late=True))
+            try:
+                log.append(_audit_record(made))
+            except AuditUnwritableError as error:
+                raise AuditUnwritableError(
+                    f"{error}. The list was changed (change {change.number}); its next change logs this one, too"
+                ) from error
+
+    def note(
+        self,
+        operation: str,
+        counts: Mapping[str, int],
+        *,
+        inputs: Sequence[AuditInput] = (),
+        **facts: str | int | bool,
+    ) -> None:
+        """Log an operation that leaves the list as it is. Never inside a transaction (see `audit`).
+
+        Where the log cannot be written, as on read-only media, `unlogged` says so, and the operation stands.
+        """
+        try:
+            self.audit.append(AuditRecord(operation, self.snapshot, inputs=inputs, counts=counts, facts=facts))
+        except (AuditUnwritableError, AuditDamagedError, ListBusyError) as error:
+            self.unlogged.append(f"this {operation} is not in the audit log: {error}")
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """One write transaction."""
+        if self.read_only:
+            raise UsageError(f"{self.path}: was opened read-only")
+        with schema.sqlite_errors(self.path):
+            self._connection.execute(f"PRAGMA busy_timeout = {round(1000 * schema.BUSY_SECONDS)}")
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                # A slow reader must not cost a writer its work.
+                self._connection.execute(f"PRAGMA busy_timeout = {round(1000 * schema.PATIENT_SECONDS)}")
+                self._connection.execute("COMMIT")
+            except BaseException:
+                # SQLite has already rolled back after some errors (a full disk, for one).
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """One read transaction, so that several statements see the same moment."""
+        inside = self._connection.in_transaction
+        if not inside:
+            self._connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            # An iterator that was given up may end after the list was closed.
+            with contextlib.suppress(sqlite3.ProgrammingError):
+                if not inside and self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+
+    def _refresh(self) -> str:
+        """Compute the snapshot id of the content as it is now, and store it."""
+        snapshot = self.content_snapshot()
+        self._connection.execute("UPDATE meta SET value = ? WHERE key = 'snapshot'", (snapshot,))
+        return snapshot
+
+    def content_snapshot(self) -> str:
+        """The snapshot id from the blocks, retractions and opinions themselves. FORMATS.md defines it."""
+        return snapshot_id(self._connection, self.role, self.blocks)
+
+    def empty_snapshot(self) -> str:
+        """The snapshot id of a list of this role that holds nothing."""
+        return empty_snapshot_id(self.role)
+
+    def count(self) -> int:
+        """How many entries there are."""
+        (count,) = self._connection.execute("SELECT coalesce(sum(entries), 0) FROM block").fetchone()
+        return int(count)
+
+    def source_numbers(self) -> dict[str, int]:
+        """Name of a source -> its number in this file, by name."""
+        return dict(self._connection.execute("SELECT name, id FROM source ORDER BY name"))
+
+
+def _audit_record(change: Change, *, late: bool = False) -> AuditRecord:
+    """The line of a change in the audit log; ``late``: it should have been written when the change was made."""
+    facts = {"source": change.source, "format": change.format}
+    if change.operation == "merge":
+        facts |= {"other": change.name, "other_snapshot": change.sha256.hex()}
+    return AuditRecord(
+        change.operation,
+        change.snapshot.hex(),
+        change.number,
+        inputs=[AuditInput(change.name, change.size, change.sha256.hex())] if change.size else [],
+        counts=change.counts,
+        facts={name: text for name, text in facts.items() if text},
+        operator=change.operator,
+        at=change.at if late else None,
+    )
