@@ -318,8 +318,8 @@ def test_our_own_list_is_recognised(tmp_path):
 
 
 def test_unknown_name(path):
-    with pytest.raises(UsageError, match="unknown format 'vics'; hashmatch reads icse, "):
-        read(path, b"x", "vics")
+    with pytest.raises(UsageError, match="unknown format 'xls'; hashmatch reads icse, "):
+        read(path, b"x", "xls")
 
 
 def test_missing(tmp_path):
