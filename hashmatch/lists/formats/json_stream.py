@@ -400,7 +400,7 @@ class JsonStream:
             values = list(chain.from_iterable(map(dict.values, objects)))
             inner = compress(values, map(_CONTAINERS.__contains__, map(type, values)))
             try:
-                keys += sum(_keys(value, 2, limits) for value in inner)
+                keys += sum(map(_shallow_keys, inner) if codec.typed else (_keys(v, 2, limits) for v in inner))
             except RecordError:
                 return None
         return objects if ends_of_keys == keys else None
@@ -447,6 +447,11 @@ def _parsed(text: str, limits: Limits) -> _Object:
             f"found the control character U+{ord(text[error.pos]):04X} inside text; expected it as an escape"
         ) from None
     return parse_object(text, limits)
+
+
+def _shallow_keys(value: Any) -> int:
+    """How many keys there are in an array or object with at most one object more inside: all that types allow."""
+    return len(value) if type(value) is dict else sum([len(item) for item in value if type(item) is dict])
 
 
 def _keys(value: Any, level: int, limits: Limits) -> int:
