@@ -204,7 +204,7 @@ def test_a_contradiction_of_what_the_list_held_already(tmp_path: Path, monkeypat
     other = [Entry.make(f"{n:03}", {"md5": md5("other")}) for n in (3, 200, 399)]
     with HashList.open(tmp_path / "a.hml", create=True) as known:
         known.import_entries(entries, "S")
-        with pytest.raises(RecordError, match="record 401: .*stands in an earlier record"):
+        with pytest.raises(RecordError, match=r"record 401: .*stands in an earlier record"):
             known.import_entries([*entries, *other], "S")
         summary = known.import_entries([*entries[5:], *other, *entries[:3]], "S", skip_invalid=True)
         # 003 is news: this input did not say it before.
