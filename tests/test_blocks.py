@@ -106,6 +106,19 @@ def test_cut(monkeypatch: pytest.MonkeyPatch, cap: str) -> None:
         assert ends_block(chosen[-1][0]) or at == len(pieces) - 1 or len(chosen) > 20
 
 
+@given(st.lists(REFS, min_size=1, max_size=300, unique=True))
+def test_where_blocks_end(refs: list[str]) -> None:
+    """The rule for one reference and the rule for many are one."""
+    made = Entry.make("", {"md5": bytes(16)})
+    refs = sorted({*refs, *(f"ref {number}" for number in range(300))})
+    pieces = [chosen for _, _, chosen in cut([row(ref, made) for ref in refs])]
+    assert [r[0] for chosen in pieces for r in chosen] == refs
+    inside = [ends_block(r[0]) for chosen in pieces for r in chosen[:-1]]
+    assert not any(inside)
+    assert all(ends_block(chosen[-1][0]) for chosen in pieces[:-1])
+    assert len(pieces) > 1
+
+
 def test_a_row_larger_than_a_block_may_be() -> None:
     large = row("a", Entry.make("a", {"md5": md5(1)}, metadata={"k": "x" * (2 * block.MAX_BYTES)}))
     rows = [large, row("b", Entry.make("b", {"md5": md5(2)})), ("c", *large[1:])]
