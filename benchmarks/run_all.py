@@ -20,6 +20,7 @@ HERE = Path(__file__).parent
 SCRIPTS: tuple[tuple[str, list[str], list[str]], ...] = (
     ("startup.py", [], ["--runs", "3"]),
     ("import_icse.py", ["--keep", "{keep}"], ["--rows", "50000", "--runs", "1", "--keep", "{keep}"]),
+    ("import_vics.py", ["--keep", "{keep}"], ["--media", "20000", "--runs", "1", "--keep", "{keep}"]),
     ("import_nsrl.py", ["--keep", "{keep}"], ["--rows", "50000", "--runs", "1", "--keep", "{keep}"]),
     ("export_list.py", ["--keep", "{keep}"], ["--entries", "20000", "--keep", "{keep}"]),
     ("match_md5.py", ["--keep", "{keep}"], ["--rows", "50000", "--queries", "2000", "--runs", "1", "--keep", "{keep}"]),
@@ -46,6 +47,8 @@ SCRIPTS: tuple[tuple[str, list[str], list[str]], ...] = (
         ["--entries", "70000", "--step", "32", "--rounds", "1", "--queries", "1", "16"],
     ),
     ("photodna_search.py", [], ["--entries", "20000", "--queries", "500", "--rounds", "1"]),
+    ("apply_delta.py", [], ["--entries", "20000", "--changes", "500"]),
+    ("splice_compiled.py", [], ["--rows", "20000", "--changes", "500", "--runs", "1"]),
     ("real_input.py", [], ["--images", "40"]),
 )
 
