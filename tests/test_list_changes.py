@@ -283,6 +283,13 @@ def test_check_reads_the_compiled_file_beside_the_list(cmd, known: Path) -> None
     assert cmd("list", "check", known, "other.hmx").out.count(": sound:") == 2
 
 
+def test_check_names_what_a_killed_run_left(cmd, known: Path) -> None:
+    Path(".hashmatch-0123456789abcdef.tmp").touch()
+    result = cmd("list", "check", known)
+    assert result.code == 0
+    assert "WARNING: .hashmatch-0123456789abcdef.tmp: is not finished" in result.err
+
+
 class TestRoles:
     def test_material_in_a_known_good_list_must_be_said_twice(self, cmd) -> None:
         header = (

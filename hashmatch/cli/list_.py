@@ -225,13 +225,17 @@ def _check_compiled(path: Path, snapshot: str | None = None) -> None:
 
 
 def _check_list(path: Path) -> None:
-    from hashmatch.lists.cache import cache_path
+    from hashmatch.lists.cache import cache_path, leftovers
     from hashmatch.lists.store import HashList
 
     with HashList.open(path, read_only=True) as known:
         count = known.check()
         echo_lines([f"{path}: sound: {count:,} entries, snapshot {known.snapshot}"], err=False)
         warn_unlogged(known.unlogged)
+        warn_unlogged(
+            f"{file}: is not finished and may hold hashes: delete it, unless somebody is at work here"
+            for file in leftovers(path)
+        )
         if _is_compiled(cache_path(path)) and cache_path(path).exists():
             _check_compiled(cache_path(path), known.snapshot)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 
-from hashmatch.errors import FileExistsAlreadyError
+from hashmatch.errors import FileExistsAlreadyError, StorageError
+from hashmatch.files import sync_folder
 from hashmatch.lists import schema
 
-__all__ = ["cache_path", "check_replaceable", "discard_cache"]
+__all__ = ["cache_path", "check_replaceable", "discard_cache", "leftovers"]
 
 
 def check_replaceable(path: Path) -> None:
@@ -33,10 +33,30 @@ def cache_path(path: Path) -> Path:
 
 
 def discard_cache(path: Path) -> None:
-    """Delete the compiled form beside a list, if there is one: it holds what was withdrawn."""
+    """Delete the compiled form beside a list, if there is one: it holds what was withdrawn.
+
+    Raises:
+        StorageError: it cannot be deleted; the change of the list stands.
+    """
     cache = cache_path(path)
-    with contextlib.suppress(OSError):
+    try:
         with cache.open("rb") as file:
             ours = file.read(4) == b"\x89HMX"
         if ours:
             cache.unlink()
+            sync_folder(cache.parent)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StorageError(
+            f"{cache}: cannot be deleted: {error.strerror or error}. It holds what was withdrawn from the list: delete "
+            "it. The list was changed"
+        ) from error
+
+
+def leftovers(path: Path) -> list[Path]:
+    """Unfinished files beside a list. A run that was killed leaves them, readable by their owner; they may hold hashes.
+
+    One that is being written looks the same: who deletes them must know that nobody is at work.
+    """
+    return sorted(path.parent.glob(".hashmatch-*.tmp"))

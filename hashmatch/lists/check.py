@@ -107,18 +107,25 @@ def check_audit(state: AuditState, changes: Sequence[Change]) -> list[str]:
     Raises:
         AuditDamagedError: they do not belong together, or lines are missing.
     """
-    if changes and not state.lines:
+    notes = []
+    if state.unfinished:
+        notes.append(
+            f"{state.path}: its last line is not finished ({state.unfinished:,} bytes): the software was stopped while "
+            "it wrote, or the file was cut; the next line tells of it"
+        )
+    if changes and not state.lines and not state.unfinished:
         return [
             f"{state.path}: there is no audit log beside the list, which had {len(changes):,} changes: copy it along "
             "with the list; the next change logs them from the list's own history"
         ]
     if changes and state.changes == len(changes) - 1 and (state.changes == 0 or state.snapshot == _id(changes[-2])):
         return [
+            *notes,
             f"{state.path}: the latest change ({len(changes)}) is not in the audit log: the software was stopped right "
-            "after it, or the line was cut off; the next change logs it"
+            "after it, or the line was cut off; the next change logs it",
         ]
     state.check_against(len(changes), _id(changes[-1]) if changes else "")
-    return []
+    return notes
 
 
 def _id(change: Change) -> str:

@@ -10,7 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from hashmatch.errors import AuditDamagedError, AuditUnwritableError, ListBusyError, UsageError, shorten
+from hashmatch.errors import (
+    AuditDamagedError,
+    AuditUnwritableError,
+    ListBusyError,
+    StorageError,
+    UsageError,
+    shorten,
+)
 from hashmatch.lists import schema
 from hashmatch.lists.audit import AuditInput, AuditLog, AuditRecord
 from hashmatch.lists.audit_record import operating_system_user
@@ -181,12 +188,34 @@ class ListFile:
                 yield self._connection
                 # A slow reader must not cost a writer its work.
                 self._connection.execute(f"PRAGMA busy_timeout = {round(1000 * schema.PATIENT_SECONDS)}")
-                self._connection.execute("COMMIT")
+                made = self.history.next_number() - 1
+                try:
+                    self._connection.execute("COMMIT")
+                except sqlite3.Error as error:
+                    if not self._connection.in_transaction:
+                        self._tell_whether_it_stands(made, error)
+                    raise
             except BaseException:
                 # SQLite has already rolled back after some errors (a full disk, for one).
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
+
+    def _tell_whether_it_stands(self, number: int, error: sqlite3.Error) -> None:
+        """Raise what is true of change ``number`` after a commit that ended with an error, unless it was undone.
+
+        Once the journal is gone the change stands, and only the last sync of the folder may have failed.
+        """
+        try:
+            stands = self.history.next_number() > number
+        except sqlite3.Error:
+            raise StorageError(
+                f"{self.path}: {error}; whether the change was made cannot be told: `hashmatch list log` shows it"
+            ) from error
+        if stands:
+            raise StorageError(
+                f"{self.path}: {error}; the change was made (change {number}), but a power failure may undo it"
+            ) from error
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:

@@ -23,7 +23,7 @@ from hashmatch.errors import (
     UsageError,
     shorten,
 )
-from hashmatch.files import create_private, storage_error, temporary_beside
+from hashmatch.files import create_private, storage_error, sync_folder, temporary_beside
 from hashmatch.lists.snapshot import empty_snapshot_id
 
 __all__ = ["ROLES", "connect", "create", "is_sqlite", "sqlite_errors", "utc_now"]
@@ -175,6 +175,10 @@ def create(path: Path, role: str) -> None:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+    try:
+        sync_folder(path.parent)
+    except OSError as error:
+        raise storage_error(path, error, "the list is there, but a power failure may undo that") from error
 
 
 def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
@@ -207,7 +211,9 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
         connection.execute("PRAGMA cache_size = -65536")  # 64 MiB, a bound on the memory of an import
         if not read_only:
             connection.execute(f"PRAGMA busy_timeout = {round(1000 * BUSY_SECONDS)}")
-            connection.execute("PRAGMA synchronous = FULL")
+            # EXTRA: the folder is synced when the journal is gone. With FULL a power failure soon after a commit may
+            # bring the journal back, which undoes the change, although it was reported and stands in the audit log.
+            connection.execute("PRAGMA synchronous = EXTRA")
             connection.execute("PRAGMA secure_delete = ON")  # what is retracted leaves no trace in free pages
     return connection
 

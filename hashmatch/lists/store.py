@@ -431,7 +431,7 @@ class HashList(ListFile):
         """
         from hashmatch.lists.check import check_audit, check_list
 
-        state = self.audit.verify()
+        state = self.audit.verify(allow_unfinished=True)
         with schema.sqlite_errors(self.path), self.reading():
             count = check_list(self, self._connection)
             self.unlogged += check_audit(state, list(self.history.changes()))

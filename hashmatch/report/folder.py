@@ -79,11 +79,15 @@ class ReportFolder:
             self._write("manifest.json", json.dumps(manifest, indent=2) + "\n")
             if self.path.exists():
                 self.path.rmdir()
+            sync_folder(self._temporary)  # the names of its files, before it takes its own
             self._temporary.rename(self.path)
-            sync_folder(self.path.parent)
         except OSError as error:
             raise storage_error(self.path, error, "no report was written") from error
         self._finished = True
+        try:
+            sync_folder(self.path.parent)
+        except OSError as error:
+            raise storage_error(self.path, error, "it is there, but a power failure may undo that") from error
 
     def _write(self, name: str, text: str) -> None:
         with create_private(self._temporary / name) as file:
