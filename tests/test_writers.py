@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import errno
 import json
 import subprocess
@@ -10,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -19,7 +21,7 @@ from hashmatch.cli import list_export
 from hashmatch.errors import RecordError, UsageError
 from hashmatch.lists.entry import Entry, Opinion, canonical_json
 from hashmatch.lists.formats import FORMATS, open_entries
-from hashmatch.lists.formats.cells import shown_field
+from hashmatch.lists.hash_like import without_hashes
 from hashmatch.lists.store import StoredEntry
 from hashmatch.lists.writers import WRITERS, Account, WriteOptions, export, parquet, vics, writer_for
 from hashmatch.lists.writers.account import SharedReferences
@@ -137,7 +139,7 @@ def differences(entry: Entry, back: Entry, name: str) -> set[str]:
     assert not set(after) - set(before)
     for key, value in before.items():
         if key not in after or canonical_json(after[key]) != canonical_json(value):
-            found.add(f"metadata: {shown_field(key)}")
+            found.add("metadata: a name of 32 characters" if key == "ab" * 16 else f"metadata: {key}")
     if name not in GENERAL:
         found.add("source")
     return found
@@ -237,6 +239,56 @@ def test_no_hash_leaves_unless_asked(name: str) -> None:
     for value in HASHES.values():
         assert value.hex().encode() not in data
         assert value not in data
+
+
+KEPT_AS_METADATA = {
+    "MediaFiles": [{"FileName": "a.jpg", "MD5": "0c" * 16, "ParentMD5": "1d" * 16}],
+    "AlternativeHashes": [{"HashName": "X", "HashValue": "2e" * 20}],
+    "other_fingerprints": {"tmk": "Zm9vYmFyZm9vYmFyZm9vYmFyAA=="},
+    "tiger": "3f" * 24,
+    "Series": "s",
+}
+
+
+@pytest.mark.parametrize("name", GENERAL)
+def test_no_hash_leaves_with_metadata(name: str, path: Path) -> None:
+    """Digests that the entry model has no field for, and what people write in their reasons."""
+    opinions = [Opinion("", "A", False, f"is {'4a' * 16}")]
+    entry = Entry.make("a", {"md5": bytes(16)}, metadata=KEPT_AS_METADATA, opinions=opinions)
+    plain = Entry.make("b", {"md5": bytes(16)}, metadata={"Series": "s"}, opinions=[Opinion("", "A", True, "ok")])
+    data, account = written([entry, plain], name)
+    assert account.lost == {}
+    assert read(path, data, name) == [entry, plain]
+    data, account = written([entry, plain], name, include_hashes=False)
+    looks = "(looks like a hash)"
+    assert account.lost == {f"metadata: {key} {looks}": 1 for key in KEPT_AS_METADATA if key != "Series"} | {
+        f"opinions {looks}": 1
+    }
+    path.write_bytes(data)
+    if name == "parquet":
+        rows = pq.read_table(path).to_pylist()
+        first, second = [(json.loads(row["list_metadata"]), row["list_opinions"]) for row in rows]
+    elif name == "csv":
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        first, second = [(json.loads(row["list_metadata"]), row["list_opinions"] or None) for row in rows]
+    else:
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        first, second = [(row["list_metadata"], row.get("list_opinions")) for row in rows]
+    kept = {"MediaFiles": [{"FileName": "a.jpg"}], "AlternativeHashes": [{"HashName": "X"}], "Series": "s"}
+    assert first == (kept, None)
+    assert second[0] == {"Series": "s"}
+    assert second[1]
+
+
+@given(entry=entries())
+def test_nothing_that_looks_like_a_hash_leaves(entry: Entry) -> None:
+    data, account = written([entry], "jsonl", include_hashes=False)
+    for line in data.decode().split("\n")[:-1]:
+        metadata = json.loads(line).get("list_metadata", {})
+        assert without_hashes(json.dumps(metadata)) == (metadata, [])
+        lost = [key for key in entry.fields if key not in metadata]
+        assert bool(lost) <= any(name.startswith("metadata") for name in account.lost)
 
 
 # ---------------------------------------------------------------------- PDQ text and hashdeep

@@ -38,6 +38,7 @@ from typing import Any
 
 from hashmatch._version import __version__
 from hashmatch.errors import UsageError, shorten
+from hashmatch.lists.hash_like import masked
 
 __all__ = [
     "FIRST_PREVIOUS",
@@ -67,11 +68,6 @@ _MAX_NUMBER = (1 << 53) - 1
 _HEX64 = re.compile(r"[0-9a-f]{64}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _KEY = re.compile(r"[a-z][a-z0-9_]{0,63}")
-#: What may be a hash: 64 bits or more in hexadecimal, 160 bits or more in base64. The "/" of base64 is left out, as it
-#: parts the folders of a path; most hashes are long enough to be seen in the pieces.
-_HEX_RUN = re.compile(r"[0-9A-Fa-f]{16,}")
-_BASE64_RUN = re.compile(r"[0-9A-Za-z+_-]{27,}")
-_ONE_KIND = re.compile(r"[a-z]+|[A-Z]+|[0-9]+")
 _REQUIRED = frozenset(
     ("number", "previous", "digest", "at", "operation", "operator", "tool", "list", "changes", "inputs", "counts")
 )
@@ -208,18 +204,7 @@ def _text(text: object) -> str:
     if not isinstance(text, str):
         raise UsageError(f"found {shorten(text)} in an audit record; expected text")
     plain = text.encode("utf-8", "backslashreplace").decode()
-    return _BASE64_RUN.sub(_base64_length, _HEX_RUN.sub(_length, plain))
-
-
-def _length(run: re.Match[str]) -> str:
-    return f"({len(run[0])} characters)"
-
-
-def _base64_length(run: re.Match[str]) -> str:
-    """The length of what may be base64. There, three characters of five differ in kind from the one before; in names,
-    capitals, small letters and digits stay together.
-    """
-    return _length(run) if 5 * len(_ONE_KIND.findall(run[0])) > 2 * len(run[0]) else run[0]
+    return masked(plain)
 
 
 def _fact(name: str, value: object) -> str | int | bool:

@@ -13,7 +13,8 @@ from typing import Any
 
 from hashmatch.algorithms import ALGORITHMS, EMPTY_DIGESTS
 from hashmatch.lists.entry import Entry, pack_hashes, unpack_hashes
-from hashmatch.lists.formats.cells import drop_empty, shown_field
+from hashmatch.lists.formats.cells import drop_empty
+from hashmatch.lists.hash_like import looks_like_a_hash
 
 __all__ = [
     "EMPTY",
@@ -63,7 +64,8 @@ class Account:
         format: name of the format.
         written: entries that are in the file.
         left_out: reason -> entries that are not, because the format cannot hold them.
-        lost: field -> written entries that lost it, because the format cannot hold it.
+        lost: field -> written entries that lost it, because the format cannot hold it, or because it may be a hash and
+            none are to be in the file.
         bytes: size of what was written.
         sha256: lower-case hex SHA-256 of what was written.
     """
@@ -75,9 +77,9 @@ class Account:
     bytes: int = 0
     sha256: str = ""
 
-    def lose_metadata(self, key: str) -> None:
-        """Note that an entry lost what its metadata has under ``key``."""
-        name = _lost_metadata(key)
+    def lose_metadata(self, key: str, why: str = "") -> None:
+        """Note that an entry lost what its metadata has under ``key``, or some of it."""
+        name = _lost_metadata(key) + why
         if name not in self.lost and len(self.lost) >= _MAX_KEYS:
             name = _OTHER_KEYS
         self.lost[name] += 1
@@ -100,14 +102,15 @@ class Account:
             lines.append("  entries that the format cannot hold, left out:")
             lines += [f"    {reason}: {_entries(count)}" for reason, count in _ordered(self.left_out)]
         if self.lost:
-            lines.append("  what the format cannot hold, and how many entries lost it:")
+            lines.append("  what the file does not hold, and how many entries lost it:")
             lines += [f"    {name}: {_entries(count)}" for name, count in _ordered(self.lost)]
         return lines
 
 
 @lru_cache(maxsize=1024)
 def _lost_metadata(key: str) -> str:
-    return f"metadata: {shown_field(key)}"
+    shown = f"a name of {len(key):,} characters" if looks_like_a_hash(key) else key
+    return f"metadata: {shown}"
 
 
 def _ordered(counts: Mapping[str, int]) -> list[tuple[str, int]]:

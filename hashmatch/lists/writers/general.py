@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 
 from hashmatch.algorithms import ALGORITHMS
 from hashmatch.errors import RecordError
-from hashmatch.lists.entry import canonical_json
+from hashmatch.lists.entry import canonical_json, opinions_of
 from hashmatch.lists.formats.cells import check_identifier, check_reference
 from hashmatch.lists.formats.fields import OPINIONS, ORIGIN, WRAPPED, opinions_cell
 from hashmatch.lists.formats.jsonl import parse_object
 from hashmatch.lists.formats.source import Limits
+from hashmatch.lists.hash_like import looks_like_a_hash, without_hashes
 from hashmatch.lists.writers.account import EMPTY, Account, WriteOptions, without_empty
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ Row = tuple[str, str, "tuple[str, str] | None", str, "int | None", str, bytes, s
 LONG = 1 << 20
 
 _LIMITS = Limits()
+#: Why something is not in an export without hashes.
+_LOOKS = " (looks like a hash)"
 #: Escapes in JSON text that may stand for what text may not hold; a backslash before them may be escaped itself.
 _SUSPICIOUS = re.compile(r"\\(?:u[0d]|[bfr])")
 
@@ -70,8 +73,13 @@ def rows(entries: Iterable[StoredEntry], account: Account, options: WriteOptions
             category = None
         if metadata:
             metadata = held_metadata(metadata, account)
+            if not with_hashes:
+                metadata = _without_hashes(metadata, account)
         if opinions and not _are_opinions(opinions):
             account.lost["opinions"] += 1
+            opinions = ""
+        if opinions and not with_hashes and _name_hashes(opinions):
+            account.lost[f"opinions{_LOOKS}"] += 1
             opinions = ""
         if with_hashes and any(digest in packed for digest in EMPTY):
             packed = without_empty(packed, account)
@@ -116,6 +124,20 @@ def _are_opinions(text: str) -> bool:
         return opinions_cell(text, _LIMITS) == text
     except RecordError:
         return False
+
+
+def _name_hashes(opinions: str) -> bool:
+    return any(looks_like_a_hash(text) for opinion in opinions_of(opinions) for text in (opinion[1], opinion[3]))
+
+
+def _without_hashes(metadata: str, account: Account) -> str:
+    """Metadata for an export without hashes: digests that the entry model has no field for are kept there."""
+    if not metadata:
+        return metadata
+    kept, lost = without_hashes(metadata)
+    for name in lost:
+        account.lose_metadata(name, _LOOKS)
+    return metadata if not lost else canonical_json(kept) if kept else ""
 
 
 def held_metadata(text: str, account: Account) -> str:
