@@ -31,9 +31,13 @@ _BASE64_RUN = re.compile(r"[0-9A-Za-z+_-]{27,}")
 _ONE_KIND = re.compile(r"[a-z]+|[A-Z]+|[0-9]+")
 
 
-def masked(text: str) -> str:
-    """``text``, in which what looks like a hash is replaced by its length."""
-    return _BASE64_RUN.sub(_base64_length, _ANY.sub(_length, text))
+def masked(text: str, word: str | None = None) -> str:
+    """``text``, in which what looks like a hash is replaced by ``word``, or (None) by its length."""
+
+    def instead(run: re.Match[str]) -> str:
+        return f"({len(run[0])} characters)" if word is None else word
+
+    return _BASE64_RUN.sub(lambda run: instead(run) if _is_base64(run[0]) else run[0], _ANY.sub(instead, text))
 
 
 def looks_like_a_hash(text: str) -> bool:
@@ -83,14 +87,6 @@ def _pruned(value: Any) -> tuple[Any, bool]:
     else:
         return value, True
     return (_GONE if value and not left else left), whole
-
-
-def _length(run: re.Match[str]) -> str:
-    return f"({len(run[0])} characters)"
-
-
-def _base64_length(run: re.Match[str]) -> str:
-    return _length(run) if _is_base64(run[0]) else run[0]
 
 
 def _is_base64(run: str) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from hashmatch.errors import ListDamagedError, UsageError, shorten
 from hashmatch.lists.block import Row
 from hashmatch.lists.entry import Opinion, content_digest, opinions_of, unpack_hashes
+from hashmatch.lists.hash_like import masked
 from hashmatch.lists.history import Change, Former, Tombstone
 
 if TYPE_CHECKING:
@@ -276,7 +277,7 @@ def changed_fields(before: Row, after: Row) -> list[Field]:
     for key in sorted(old_metadata.keys() | new_metadata.keys()):
         old, new = (json.dumps(m[key], ensure_ascii=False) if key in m else "" for m in (old_metadata, new_metadata))
         if old != new:
-            fields.append(Field(f"metadata {key}", old, new))
+            fields.append(Field(f"metadata {masked(key)}", *_shown(old, new)))
     old_hashes, new_hashes = unpack_hashes(before[5])[0], unpack_hashes(after[5])[0]
     for algorithm in {**old_hashes, **new_hashes}:
         if old_hashes.get(algorithm) != new_hashes.get(algorithm):
@@ -290,6 +291,17 @@ def changed_fields(before: Row, after: Row) -> list[Field]:
             Field("opinions", *("; ".join(map(opinion_text, opinions_of(row[6]))) for row in (before, after)))
         )
     return fields
+
+
+def _shown(old: str, new: str) -> tuple[str, str]:
+    """Two values of metadata, as JSON text: a format may have digests there that no hash of ours is."""
+    shown = [masked(text, "(a hash)") for text in (old, new)]
+    if shown == [old, new]:
+        return old, new
+    if old[:1] in ("[", "{") and new[:1] in ("[", "{") and shown[0] != shown[1]:
+        return shown[0], shown[1]
+    before, after = (text if text == one else "a hash" for text, one in zip((old, new), shown, strict=True))
+    return before, "another hash" if before == after else after
 
 
 def opinion_text(opinion: Opinion) -> str:
