@@ -59,6 +59,14 @@ def test_cli_reference_is_current() -> None:
     assert path.read_text(encoding="utf-8").split() == command_help().split(), "run `make docs`"
 
 
+def test_match_names_every_format() -> None:
+    """They are written out, so that --help loads no reader."""
+    shown = " ".join((cli.get_command(click.Context(cli), "match").help or "").split())  # type: ignore[union-attr]
+    listed = re.search(r"Formats of the queries: ([^.]*)\.", shown)
+    assert listed is not None
+    assert listed[1].split(", ") == list(FORMATS)
+
+
 def test_readme_names_every_verb_and_no_other() -> None:
     named = {line.split("`")[1].split()[1] for line in README.splitlines() if line.startswith("| `hashmatch ")}
     assert named == set(VERBS)

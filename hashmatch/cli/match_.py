@@ -42,10 +42,13 @@ def command(
     quiet: bool,
     **options: Any,
 ) -> int:
-    """Match hash lists (hashdeep, md5sum, sha256sum, PDQ text, CSV, JSON Lines, ICSE) against a list.
+    """Match hash lists against a list.
 
     QUERIES are files of hashes, never images: `hashmatch scan` takes images. `-` reads standard input. Without --format
     the first matches are printed as text; --report writes everything.
+
+    Formats of the queries: icse, vics, ncmec, dfxml, hashdeep, nsrl3, nsrl2, hashkeeper, kdb, tsk-index, encase, pdq,
+    md5sum, sha1sum, sha256sum, sha512sum, parquet, jsonl, csv.
     """
     reader = _Reader(queries, from_format, skip_invalid=skip_invalid, quiet=quiet)
     if out is not None and form is None:
