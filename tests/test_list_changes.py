@@ -221,6 +221,15 @@ class TestAudit:
         match = next(record for record in records if record["operation"] == "match")
         assert match["inputs"][0]["sha256"] == hashlib.sha256(Path("q.txt").read_bytes()).hexdigest()
         assert match["counts"]["exact"] == 1
+        written = {record["facts"].get("form", "hmx"): record["facts"] for record in records[6:] if "facts" in record}
+        for form, path in (("csv", Path("out.csv")), ("delta", Path("d.jsonl"))):
+            data = path.read_bytes()
+            assert written[form]["out_bytes"] == len(data)
+            assert written[form]["out_sha256"] == hashlib.sha256(data).hexdigest()
+        compiled = [record["facts"] for record in records if record["operation"] == "compile"]
+        assert {Path(facts["out"]): facts["out_bytes"] for facts in compiled} == {
+            path: path.stat().st_size for path in (known.with_suffix(".hmx"), known.with_name(known.name + ".hmx"))
+        }
 
     def test_check(self, cmd, known: Path) -> None:
         log = AuditLog.beside(known).path

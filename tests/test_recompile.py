@@ -63,6 +63,7 @@ def test_the_same_bytes(tmp_path_factory: pytest.TempPathFactory, seed: int) -> 
             refs = [f"{draw.choice(['', 'é', 'z'])}{draw.randrange(150)}" for _ in range(draw.choice([1, 4, 80]))]
             known.import_entries([entry(ref, draw) for ref in dict.fromkeys(refs)], source)
             present = [(s.source, s.entry.ref) for s in known.entries()]
+            with_pdq = {(s.source, s.entry.ref) for s in known.entries() if "pdq" in s.entry.hashes}
             for _ in range(draw.choice([0, 0, 1, 2]) if present else 0):
                 name, ref = draw.choice(present)
                 known.give_opinion(
@@ -70,7 +71,7 @@ def test_the_same_bytes(tmp_path_factory: pytest.TempPathFactory, seed: int) -> 
                     [ref],
                     draw.choice(["O", name]),
                     affirmative=draw.choice([True, False, None]),
-                    algorithm=draw.choice(["", "pdq"]),
+                    algorithm=draw.choice(["", "pdq"]) if (name, ref) in with_pdq else "",
                 )
             gone = draw.sample(present, draw.choice([0, 0, 1, len(present) // 2, len(present)]))
             for name in {source for source, _ in gone}:

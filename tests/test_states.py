@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hashmatch import HashList, HashRecord, Matcher, Verdict
 from hashmatch.algorithms import ALGORITHMS
 from hashmatch.cli import run
-from hashmatch.errors import EXIT_CODES
+from hashmatch.errors import EXIT_CODES, UsageError
 from hashmatch.lists.entry import Entry, Opinion, opinions_text
 from hashmatch.lists.states import State, merged_opinions, opinion_bits, state_of
 
@@ -154,7 +154,10 @@ class TestMatching:
         known.import_entries([entry("a", said if way == "sent" else ""), entry("b")], "S")
         if way == "given after matching":
             assert found(known) == ("exact", dict.fromkeys("ab", "md5 sha1 pdq"))
-        if way != "sent":
+        if way != "sent" and any(opinion.algorithm not in ("", *NAMES) for opinion in opinions(said)):
+            with pytest.raises(UsageError, match=r"'a' of source 'S' has no (sha256|zz40) hash"):
+                give(known, "a", said)
+        elif way != "sent":
             give(known, "a", said)
         left = [name for name in NAMES if name not in withdrawn.split()]
         marked = " ".join(f"({name})" if name in disputed.split() else name for name in left)
@@ -178,6 +181,17 @@ class TestMatching:
         assert found(known)[1] == {"a": "(sha1) (pdq)"}
         # What the source sends is its own to take back.
         assert known.give_opinion("S", ["a"], "O", affirmative=None) == 0
+
+    def test_about_a_hash_that_the_entry_has_not(self, known: HashList) -> None:
+        """It would have no effect, now or ever. What was said of a hash that has gone since can be taken back."""
+        known.import_entries([entry("a"), Entry.make("b", {"pdq": bytes(32)})], "S")
+        snapshot = known.snapshot
+        with pytest.raises(UsageError, match=r"entry 'b' of source 'S' has no md5 hash, but pdq; nothing was changed"):
+            known.give_opinion("S", ["a", "b"], "O", affirmative=False, algorithm="md5")
+        assert known.snapshot == snapshot
+        give(known, "a", "-O:md5")
+        known.import_entries([Entry.make("a", {"pdq": bytes(32)})], "S")
+        assert known.give_opinion("S", ["a"], "O", affirmative=None, algorithm="md5") == 1
 
     def test_sent_again(self, known: HashList) -> None:
         """An import changes what was sent, and leaves what was given here."""

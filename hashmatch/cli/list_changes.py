@@ -146,14 +146,24 @@ def delta(path: Path, since: str, until: str | None, out: str | None, include_ha
     """Write what changed between two snapshots, for `hashmatch list apply` elsewhere."""
     from hashmatch.lists.delta import write_delta
     from hashmatch.lists.store import HashList
+    from hashmatch.lists.writers.account import Measured
 
     if not include_hashes:
         raise UsageError("a delta holds hashes, which are sensitive: give --include-hashes to write them")
     with HashList.open(path, read_only=True) as known:
         with binary_output(out, [path]) as write:
-            summary = write_delta(known, write, since, until)
+            measured = Measured(write)
+            summary = write_delta(known, measured, since, until)
         counts = {kind: count for kind, count in summary.counts.items() if count}
-        known.note("export", counts, form="delta", base_snapshot=summary.base, target_snapshot=summary.target)
+        known.note(
+            "export",
+            counts,
+            form="delta",
+            base_snapshot=summary.base,
+            target_snapshot=summary.target,
+            out_bytes=measured.bytes,
+            out_sha256=measured.sha256(),
+        )
         if not quiet:
             shown = ", ".join(f"{count:,} {kind}" for kind, count in counts.items()) or "no change"
             echo_lines([f"delta from {summary.base[:16]}... to {summary.target[:16]}...: {shown}"])

@@ -71,7 +71,14 @@ def command(
             progress_bar(f"exporting {path.name}", "entries", quiet=quiet) as progress,
         ):
             account = export(lambda: _chosen(known, wanted, progress), writer, write, options)
-        known.note("export", {"entries": account.written}, form=writer.name, hashes=include_hashes)
+        known.note(
+            "export",
+            {"entries": account.written},
+            form=writer.name,
+            hashes=include_hashes,
+            out_bytes=account.bytes,
+            out_sha256=account.sha256,
+        )
         warn_unlogged(known.unlogged)
     if as_json:
         # Standard output may hold the export itself.

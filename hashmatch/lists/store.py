@@ -20,15 +20,15 @@ from hashmatch.errors import (
 )
 from hashmatch.files import path_as_text
 from hashmatch.lists import schema
-from hashmatch.lists.cache import check_replaceable, discard_cache
+from hashmatch.lists.cache import check_replaceable
 from hashmatch.lists.delta import DeltaSummary, apply_delta, refuse_other_target
-from hashmatch.lists.entry import Entry, Opinion, Retraction
+from hashmatch.lists.entry import Entry, Opinion, Retraction, unpack_hashes
 from hashmatch.lists.formats import Format, open_entries
 from hashmatch.lists.formats.source import Input, Limits
 from hashmatch.lists.importer import Importer, ImportSummary, checked
 from hashmatch.lists.list_file import ListFile
 from hashmatch.lists.merge import MergeSummary, merge_lists
-from hashmatch.lists.names import encodable, references, source_name
+from hashmatch.lists.names import plain_reason, references, source_name
 from hashmatch.lists.statistics import count_entries
 
 __all__ = ["HashList", "ImportSummary", "ListInfo", "StoredEntry"]
@@ -186,7 +186,7 @@ class HashList(ListFile):
             if made is None:
                 made = compile_list(self, path, progress)
             counts = {"entries": self.count()}
-        self.note("compile", counts, out=path_as_text(made))
+        self.note("compile", counts, out=path_as_text(made), out_bytes=made.stat().st_size)
         return made
 
     # ------------------------------------------------------------------ changing
@@ -291,7 +291,7 @@ class HashList(ListFile):
             UsageError: the list has no such source, or does not hold a reference; nothing is retracted.
             ListBusyError, StorageError, ListDamagedError: the list could not be changed; nothing is retracted.
         """
-        reasons = dict.fromkeys(references(refs), reason)
+        reasons = dict.fromkeys(references(refs), plain_reason(reason))
         with self.changing("retract") as change:
             number = self.source_number(source)
             name = self._name_of(number)
@@ -303,7 +303,7 @@ class HashList(ListFile):
                     "retracted: correct the reference, or allow unseen ones (--allow-unseen) to note them all the same"
                 )
             change.source, change.counts = name, {"withdrawn": len(withdrawn), "unseen": len(unseen)}
-        discard_cache(self.path)
+            change.withdraws = True
         return len(withdrawn), len(unseen)
 
     def restore(self, source: str, refs: Iterable[str]) -> int:
@@ -344,29 +344,34 @@ class HashList(ListFile):
             how many entries it changed.
 
         Raises:
-            UsageError: no such source, entry or algorithm, or no organisation; nothing is changed.
+            UsageError: no such source, entry or hash of it, or no organisation; nothing is changed.
             ListBusyError, StorageError, ListDamagedError: the list could not be changed.
         """
         if algorithm:
             get(algorithm)
         organisation = source_name(organisation, "organisation")
-        if "\0" in reason or not encodable(reason):
-            raise UsageError("the reason holds NUL or half a character; expected plain text")
+        reason = plain_reason(reason)
         wanted = list(references(refs))
         with self.changing("opinion") as change:
             number = self.source_number(source)
             changed = 0
             for ref in wanted:
-                if self.blocks.find(number, ref) is None:
+                if (row := self.blocks.find(number, ref)) is None:
                     raise UsageError(
                         f"{self.path}: source {shorten(source)} has no entry {shorten(ref)}; nothing was changed: "
                         "correct the reference"
+                    )
+                hashes = unpack_hashes(row[5])[0]
+                if algorithm and algorithm not in hashes and affirmative is not None:
+                    raise UsageError(
+                        f"{self.path}: entry {shorten(ref)} of source {shorten(source)} has no {algorithm} hash, but "
+                        f"{', '.join(hashes)}; nothing was changed: correct the algorithm or reference"
                     )
                 key = (algorithm, organisation)
                 opinion = key if affirmative is None else Opinion(algorithm, organisation, affirmative, reason)
                 changed += self.history.give_opinion(number, ref, opinion, change.number)
             change.source, change.counts = self._name_of(number), {"opinions": changed}
-        discard_cache(self.path)
+            change.withdraws = True
         return changed
 
     def apply_delta(
@@ -386,8 +391,7 @@ class HashList(ListFile):
             change.name, change.size, change.sha256 = summary.name, summary.bytes, bytes.fromhex(summary.sha256)
             change.counts = summary.counts
             change.check = lambda: refuse_other_target(summary, change.snapshot)
-        if summary.counts["retract"] or summary.counts["remove"] or summary.counts["opinion"]:
-            discard_cache(self.path)
+            change.withdraws = any(summary.counts[kind] for kind in ("retract", "remove", "opinion"))
         return summary
 
     def merge(self, other: HashList, *, on_conflict: str = "refuse") -> MergeSummary:
@@ -411,9 +415,8 @@ class HashList(ListFile):
             merge_lists(self, other, change.number, summary, on_conflict)
             change.name, change.counts = summary.name, summary.counts()
             change.sha256 = bytes.fromhex(summary.other)
+            change.withdraws = summary.withdrawn > 0 or summary.opinions > 0
         summary.snapshot = change.snapshot
-        if summary.withdrawn or summary.opinions:
-            discard_cache(self.path)
         return summary
 
     # ------------------------------------------------------------------ verification
