@@ -179,6 +179,24 @@ class TestDisputed:
         assert not [line for line in summary_lines(Summary().as_dict(matcher, [])) if "disputed" in line]
 
 
+def test_a_summary_names_few_of_many_sources(tmp_path: Path) -> None:
+    """The document names them all."""
+    with HashList.open(tmp_path / "known.hml", create=True) as known:
+        for number in range(5):
+            entries = [Entry.make(f"{number} {n}", {"md5": bytes([number, n]) * 8}) for n in range(1 + number)]
+            known.import_entries(entries, f"NCMEC member {number}")
+        with Matcher.open(known.path) as matcher:
+            line = summary_lines(Summary().as_dict(matcher, []))[0]
+        assert line.endswith(": 15 entries of " + ", ".join(f"NCMEC member {n}" for n in range(5)))
+        known.import_entries([Entry.make("x", {"md5": MD5})], "NCMEC member 10")
+        known.import_entries([Entry.make("x", {"md5": MD5})], "a")
+        with Matcher.open(known.path) as matcher:
+            facts = Summary().as_dict(matcher, [])
+    largest = ", ".join(f"NCMEC member {n}" for n in (4, 3, 2, 1, 0))
+    assert summary_lines(facts)[0].endswith(f": 17 entries of 7 sources: {largest} and 2 more")
+    assert len(facts["list"]["sources"]) == 7
+
+
 class TestFolder:
     def test_manifest_covers_every_file(self, matcher: Matcher, tmp_path: Path) -> None:
         with ReportFolder(tmp_path / "r") as folder:

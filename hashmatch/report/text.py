@@ -15,6 +15,9 @@ __all__ = ["LISTED", "match_lines", "summary_lines"]
 #: Results that a text summary lists at most, conflicts first.
 LISTED = 20
 
+#: Sources of a list that it names.
+_SOURCES = 5
+
 _MEANING = {
     Verdict.CONFLICT: "digests contradict each other: look first",
     Verdict.EXACT: "the same file as an entry",
@@ -28,9 +31,8 @@ def summary_lines(summary: Mapping[str, Any]) -> list[str]:
     """Lines of the summary, from `Summary.as_dict`."""
     verdicts = summary["verdicts"]
     known = summary["list"]
-    names = ", ".join(printable(source["name"]) for source in known["sources"]) or "no sources"
     lines = [
-        f"list      {printable(known['path'])}: {known['entries']:,} entries of {names}",
+        f"list      {printable(known['path'])}: {known['entries']:,} entries of {_sources(known['sources'])}",
         f"snapshot  {known['snapshot']}",
         f"queries   {summary['queries']:,}",
     ]
@@ -67,6 +69,15 @@ def summary_lines(summary: Mapping[str, Any]) -> list[str]:
         )
     lines.append("Every match is a candidate for human review, never a finding.")
     return lines
+
+
+def _sources(sources: Sequence[Mapping[str, Any]]) -> str:
+    """The names of sources. Of many, as a list of NCMEC has, those with the most entries; a report names them all."""
+    if len(sources) <= _SOURCES:
+        return ", ".join(printable(source["name"]) for source in sources) or "no sources"
+    largest = sorted(sources, key=lambda source: (-source["entries"], source["name"]))[:_SOURCES]
+    names = ", ".join(printable(source["name"]) for source in largest)
+    return f"{len(sources):,} sources: {names} and {len(sources) - _SOURCES:,} more"
 
 
 def match_lines(results: Sequence[MatchResult], total: int) -> list[str]:
