@@ -117,7 +117,7 @@ def test_a_view_with_more_rows_than_the_file_has_bytes(path):
 
 def test_progress_never_goes_back(path, monkeypatch):
     monkeypatch.setattr(sqlite_source, "_STEPS", 100)
-    make(path, TABLE + ROW * 3000)
+    make(path, f"{TABLE}BEGIN;{ROW * 3000}COMMIT;")
     seen = []
     read(path, progress=lambda done, total: seen.append(done) if total is None else None)
     assert len(seen) > 50
