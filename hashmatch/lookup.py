@@ -216,7 +216,7 @@ class Lookup:
             texts, disputed = self._texts, self.compiled.row_disputed()
             bit = np.uint32(1 << ALGORITHMS[algorithm].number)
             with self._searcher.damage():
-                rows = np.flatnonzero(disputed & bit if disputed is not None else ())
+                rows = np.flatnonzero(disputed & bit)
                 self._marked[algorithm] = _with_mark(texts, rows) if len(rows) else texts
         return self._marked[algorithm]
 

@@ -449,11 +449,10 @@ class Matcher:
         return None
 
     def _left_out(self, number: int) -> Callable[[int], bool] | None:
-        """Whether a row's hash is left out because it is disputed; None where none is."""
-        disputed = self.compiled.row_disputed() if self.disputed == "leave-out" else None
-        if disputed is None:
+        """Whether a row's hash is left out because it is disputed; None where disputed ones are not left out."""
+        if self.disputed != "leave-out":
             return None
-        bits = disputed
+        bits = self.compiled.row_disputed()
         return lambda row: bool(bits[row] >> number & 1)
 
     def _search(self, searcher: Searcher, name: str, queries: NDArray[np.uint8], radius: int) -> Triple:

@@ -126,7 +126,7 @@ def contents(compiled: CompiledList) -> list[Item]:
         compiled.row_media().tolist(),
         compiled.row_sizes().tolist(),
         compiled.row_quality().tolist(),
-        compiled.row_disputed().tolist(),  # type: ignore[union-attr]
+        compiled.row_disputed().tolist(),
         hashes,
     )
     return [Item(*values) for values in zip(*columns, strict=True)]

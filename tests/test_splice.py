@@ -23,7 +23,6 @@ from hashmatch.errors import (
     CompiledListDamagedError,
     CompiledListError,
     CompiledListTruncatedError,
-    CompiledListVersionError,
     StorageError,
     UsageError,
 )
@@ -465,29 +464,6 @@ def test_a_former_list_that_lies(tmp_path: Path, name: str) -> None:
         if (tmp_path / "new.hmx").read_bytes() != expected.read_bytes():
             with pytest.raises(CompiledListDamagedError):
                 opened.check()
-
-
-def test_a_former_list_that_says_nothing_of_disputes_is_not_spliced(tmp_path: Path) -> None:
-    """A writer that knew of none would make the same file: it must be made anew."""
-    made = Handmade.read(write(tmp_path / "whole.hmx", PLAIN).read_bytes())
-    made.drop("row.disputed")
-    (tmp_path / "former.hmx").write_bytes(made.raw())
-    with CompiledList.open(tmp_path / "former.hmx") as opened:
-        assert opened.row_disputed() is None
-        assert opened.check()
-        with pytest.raises(CompiledListVersionError, match=r"has no section 'row\.disputed'"):
-            splice_compiled(
-                opened,
-                tmp_path / "new.hmx",
-                np.array([0]),
-                Named.of([]).rows,
-                np.array([], np.int64),
-                snapshot=SNAPSHOT,
-                role="known",
-                sources=["a"],
-                categories=[("s", "1")],
-            )
-    assert not (tmp_path / "new.hmx").exists()
 
 
 def test_a_former_list_that_was_cut_is_an_error(tmp_path: Path) -> None:

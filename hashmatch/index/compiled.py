@@ -309,10 +309,8 @@ class CompiledList:
         """uint32[rows]: bit ``number`` is set where the entry has a hash of the algorithm of that number."""
         return self._row_array("row.mask", np.uint32, self.rows)
 
-    def row_disputed(self) -> NDArray[np.uint32] | None:
-        """uint32[rows]: bit ``number`` is set where the hash of that algorithm is disputed; None where none is."""
-        if "row.disputed" not in self.sections:
-            return None
+    def row_disputed(self) -> NDArray[np.uint32]:
+        """uint32[rows]: bit ``number`` is set where the hash of that algorithm is disputed."""
         return self._row_array("row.disputed", np.uint32, self.rows)
 
     # ------------------------------------------------------------------ verification
@@ -397,8 +395,7 @@ class CompiledList:
                 raise self._damaged("row.mask", f"does not agree with the rows of {name}")
         if np.any(masks & np.uint32(~sum(1 << ALGORITHMS[name].number for name in self.algorithms) & 0xFFFFFFFF)):
             raise self._damaged("row.mask", "names an algorithm that the list does not hold")
-        disputed = self.row_disputed()
-        if disputed is not None and np.any(disputed & ~masks):
+        if np.any(self.row_disputed() & ~masks):
             raise self._damaged("row.disputed", "names a hash that the row does not have")
 
     def _check_count(self, name: str, count: int) -> None:

@@ -52,7 +52,6 @@ def row_facts(compiled: CompiledList, rows: Iterable[int]) -> dict[int, RowFacts
         return {}
     sources = [source["name"] for source in compiled.meta["sources"]]
     categories = [None, *((scheme, code) for scheme, code in compiled.meta["categories"])]
-    disputed = compiled.row_disputed()
     try:
         return {
             row: RowFacts(sources[source], ref, categories[category], _MEDIA[media], size, mask, contested)
@@ -64,7 +63,7 @@ def row_facts(compiled: CompiledList, rows: Iterable[int]) -> dict[int, RowFacts
                 compiled.row_media()[numbers].tolist(),
                 compiled.row_sizes()[numbers].tolist(),
                 compiled.row_masks()[numbers].tolist(),
-                [0] * len(numbers) if disputed is None else disputed[numbers].tolist(),
+                compiled.row_disputed()[numbers].tolist(),
                 strict=True,
             )
         }

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from hashmatch import kernels
 from hashmatch.algorithms import ALGORITHMS, Kind
-from hashmatch.errors import CompiledListDamagedError, CompiledListVersionError, UsageError
+from hashmatch.errors import CompiledListDamagedError, UsageError
 from hashmatch.files import replace_file
 from hashmatch.index.build import (
     ROW_COLUMNS,
@@ -87,10 +87,6 @@ def splice_compiled(
         CompiledListError: the former list is damaged; compile anew.
         StorageError: the file could not be written; what stood at ``path`` stands there still.
     """
-    if missing := [column.section for column in ROW_COLUMNS if column.section not in former.sections]:
-        raise CompiledListVersionError(
-            f"{former.path}: has no section {missing[0]!r}: an earlier version wrote it; compile the list again"
-        )
     changes = _Changes.of(former, removed, inserted, before)
     hashes = changes.hashes()
     pool = ThreadPoolExecutor(THREADS, thread_name_prefix="hashmatch-compile")
