@@ -2,35 +2,53 @@
 
 from __future__ import annotations
 
+import json
+import os
 import random
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from fuzz.mutate import mutated
+from fuzz.mutate import shaped
 from fuzz.targets import TARGETS, packed
 
 from hashmatch import HashList
-from hashmatch.errors import ListDamagedError, RecordError
+from hashmatch.errors import DeltaError, ListDamagedError, RecordError
 from hashmatch.lists.entry import pack_hashes, unpack_hashes
+from hashmatch.lists.formats import open_entries
 
-CORPUS = Path(__file__).parent / "fuzz" / "corpus"
+FUZZ = Path(__file__).parent / "fuzz"
+GUIDED = [name for name, target in TARGETS.items() if target.cases]
+BLIND = [name for name, target in TARGETS.items() if not target.cases]
+#: A guided run takes some minutes on a machine that has nothing else to do.
+PATIENCE = 3600
 
 
 def replay(name: str, seconds: float) -> None:
     target = TARGETS[name]
     seeds = list(target.seeds())
-    for path in sorted((CORPUS / name).glob("*")):
-        target.run(path.read_bytes())
+    corpus = [path.read_bytes() for path in sorted((FUZZ / "corpus" / name).glob("*"))]
     rng = random.Random(f"{name} {seconds}")
-    for data in [
-        *seeds,
-        *(mutated(rng, seeds, target.tokens, target.longest) for _ in range(int(target.rate * seconds))),
-    ]:
+
+    def run(data: bytes, *, thorough: bool) -> None:
         try:
             target.run(data)
+            if thorough and target.thorough is not None:
+                target.thorough(data)
         except BaseException:
             print(f"{name}: {data!r}")
             raise
+
+    for data in corpus:
+        run(data, thorough=True)
+    for data in seeds:
+        run(data, thorough=False)
+    for _ in range(int(target.rate * seconds)):
+        parent = rng.choice(seeds)
+        run(shaped(rng, parent, seeds, target.tokens, target.shapes, target.longest), thorough=False)
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -39,9 +57,25 @@ def test_seeds_and_a_few_mutations(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", TARGETS)
+@pytest.mark.parametrize("name", BLIND)
 def test_many_mutations(name: str) -> None:
     replay(name, 60)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", GUIDED)
+def test_guided(name: str) -> None:
+    """In a process of its own, which has probes in the code under test, and may hang or crash."""
+    environment = os.environ | {"PYTHONPATH": str(FUZZ.parents[1])}
+    command = [sys.executable, "-W", "error", str(FUZZ / "guided.py"), name]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    print(done.stdout)
+    assert done.returncode == 0, done.stderr[-6000:]
+    figures = json.loads(done.stdout.splitlines()[-1])
+    assert figures["cases"] == TARGETS[name].cases
+    assert figures["edges"] > figures["edges_of_seeds"]
+    # Most of it is the interpreter and its libraries.
+    assert figures["peak_mb"] < 400
 
 
 def test_a_packed_quality_over_100_is_refused() -> None:
@@ -67,3 +101,53 @@ def test_what_sqlite_says_of_damage_is_one_line(tmp_path: Path) -> None:
     with HashList.open(path) as opened, pytest.raises(ListDamagedError) as caught:
         opened.check()
     assert "\n" not in str(caught.value)
+
+
+def test_what_sqlite_says_of_a_damaged_schema_need_not_be_text(tmp_path: Path) -> None:
+    """Found by fuzzing: Python's module raises UnicodeDecodeError over SQLite's words, which quote the schema."""
+    path = tmp_path / "set.kdb"
+    with closing(sqlite3.connect(path)) as made, made:
+        made.executescript("CREATE TABLE hashes (id, md5, sha1, sha2_256); CREATE INDEX of_md5 ON hashes (md5);")
+    path.write_bytes(path.read_bytes().replace(b"CREATE INDEX of_md5", b"CREATE INDEX of\xfcmd5"))
+    for name in ("kdb", "nsrl3"):
+        with pytest.raises(RecordError, match="found a damaged SQLite database"), open_entries(path, name) as reading:
+            list(reading)
+
+
+@pytest.mark.parametrize(
+    ("name", "header"), [("nsrl2", '"SHA-1","MD5","x{}y"'), ("hashkeeper", '"file_id","hash","x{}y"')]
+)
+def test_names_of_columns_hold_no_control_characters(tmp_path: Path, name: str, header: str) -> None:
+    """Found by fuzzing: such a name became a key of the metadata."""
+    path = tmp_path / "set.txt"
+    for character in ("\0", "\x1b"):
+        path.write_text(header.format(character) + "\n", encoding="utf-8")
+        with (
+            pytest.raises(RecordError, match=r"line 1.*found the control character U\+00") as caught,
+            open_entries(path, name) as reading,
+        ):
+            list(reading)
+        assert str(caught.value).isprintable()
+
+
+def test_a_tab_in_a_message_about_quotes_is_written_out(tmp_path: Path) -> None:
+    """Found by fuzzing: csv names the delimiter as it is."""
+    path = tmp_path / "list.tsv"
+    path.write_text('md5\tid\n""x\t1\n', encoding="utf-8")
+    with open_entries(path, "csv") as reading:
+        (problem,) = reading
+    assert r"'\t' expected after" in str(problem)
+    assert str(problem).isprintable()
+
+
+@pytest.mark.parametrize("name", ["base", "target"])
+def test_snapshots_of_a_delta_are_no_other_text(tmp_path: Path, name: str) -> None:
+    """Found by fuzzing: the message quoted what stood there, control characters included."""
+    path = tmp_path / "a.delta"
+    with HashList.open(tmp_path / "list.hml", create=True) as known:
+        header = {"hashmatch_delta": 1, "role": "known", "base": known.snapshot, "target": "0" * 64}
+        for text in ("\x7f\u202e", "0" * 63, "G" * 64, ""):
+            path.write_text(json.dumps(header | {name: text}) + "\n", encoding="utf-8")
+            with pytest.raises(DeltaError, match="found no snapshots; expected base and target") as caught:
+                known.apply_delta(path)
+            assert str(caught.value).isprintable()

@@ -10,6 +10,7 @@ import base64
 import binascii
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -38,6 +39,8 @@ _BATCH = 20_000
 #: What becomes of a key. ``put``: this is its entry now (a retraction that stood is taken back); ``remove``: it has no
 #: entry any more, and no retraction; ``retract`` and ``restore``: its retraction, made and taken back without an entry.
 _KINDS = ("put", "remove", "retract", "restore")
+
+_SNAPSHOT = re.compile("[0-9a-f]{64}").fullmatch
 
 
 @dataclass
@@ -207,7 +210,7 @@ class _Reader:
             raise self.problem(f"found no delta of version {VERSION}; expected the output of `hashmatch list delta`")
         self._digest.update(raw)
         base, target, role = found.get("base"), found.get("target"), found.get("role")
-        if not isinstance(base, str) or not isinstance(target, str):
+        if not (isinstance(base, str) and isinstance(target, str) and _SNAPSHOT(base) and _SNAPSHOT(target)):
             raise self.problem("found no snapshots; expected base and target")
         if role != known.role:
             raise DeltaError(

@@ -1,17 +1,40 @@
-"""Mutations of bytes: the engine where no coverage-guided one is installed, and for replays."""
+"""Mutations: of bytes, and of what a target says that its inputs are made of."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
 
-__all__ = ["mutated"]
+from .structure import Shape
+
+__all__ = ["mutated", "shaped"]
 
 _INTERESTING = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFF)
 
 
-def mutated(rng: random.Random, seeds: Sequence[bytes], tokens: Sequence[bytes], longest: int) -> bytes:
-    """One of ``seeds`` with a few changes; at most ``longest`` bytes."""
+def shaped(
+    rng: random.Random,
+    parent: bytes,
+    others: Sequence[bytes],
+    tokens: Sequence[bytes],
+    shapes: Sequence[Shape],
+    longest: int,
+) -> bytes:
+    """``parent`` with a few changes by ``shapes``, of its bytes, or both; at most ``longest`` bytes."""
+    data = parent
+    by_shape = bool(shapes) and rng.random() < 0.7
+    if by_shape:
+        for _ in range(rng.choice((1, 1, 2, 4))):
+            data = rng.choice(shapes)(rng, data, [rng.choice(others)], tokens)
+    if not by_shape or rng.random() < 0.2:
+        return mutated(rng, [data], tokens, longest, others)
+    return data[:longest]
+
+
+def mutated(
+    rng: random.Random, seeds: Sequence[bytes], tokens: Sequence[bytes], longest: int, others: Sequence[bytes] = ()
+) -> bytes:
+    """One of ``seeds`` with a few changes of bytes, some from ``others``; at most ``longest`` bytes."""
     data = bytearray(rng.choice(seeds))
     for _ in range(rng.choice((1, 1, 2, 3, 5, 9))):
         at = rng.randrange(len(data) + 1)
@@ -28,7 +51,7 @@ def mutated(rng: random.Random, seeds: Sequence[bytes], tokens: Sequence[bytes],
             case 4:
                 data[at:at] = data[at:end] * rng.choice((1, 1, 2, 30))
             case 5:
-                other = rng.choice(seeds)
+                other = rng.choice(others or seeds)
                 start = rng.randrange(len(other) + 1)
                 data[at:end] = other[start : start + rng.choice((1, 8, 60, 4000))]
             case 6:

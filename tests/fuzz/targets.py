@@ -7,17 +7,14 @@ file of a few kilobytes cannot ask for. Each has seeds, made of the test vectors
 from __future__ import annotations
 
 import hashlib
-import io
+import importlib.util
 import os
 import struct
-import sys
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,9 +31,15 @@ from hashmatch.index.search import Searcher
 from hashmatch.kernels.code_index import METHODS, CodeIndex
 from hashmatch.kernels.digests import Found, Names, RowTexts
 from hashmatch.lists.entry import pack_hashes, unpack_hashes
-from hashmatch.lists.formats import FORMATS, Input, Limits, ReadOptions, open_entries, sums
+from hashmatch.lists.formats import Input, Limits, ReadOptions, sums
 from hashmatch.lists.formats.digest_lines import read_digests
 from hashmatch.lookup import Lookup, Tally
+
+from .databases import database, pokes, statements
+from .list_readers import Reader, said, scratch, standard_input
+from .samples import SAMPLES, TEXT_FORMATS, TOKENS, WORDS
+from .stored import block_seeds, block_shape, blocks, delta_seeds, delta_shape, deltas
+from .structure import Shape, cells, recoded, words
 
 __all__ = ["TARGETS", "Target"]
 
@@ -58,6 +61,9 @@ class Target:
         tokens: pieces that mean something in such files.
         longest: bytes of an input at most.
         rate: about how many inputs a second it takes, for the length of a replay.
+        shapes: mutations that know what its inputs are made of; bytes are changed in any case.
+        thorough: takes the bytes, and holds what is too slow for every input.
+        cases: how many cases the slow tier gives it, guided by branches; 0: it is fuzzed blindly there.
     """
 
     name: str
@@ -66,6 +72,9 @@ class Target:
     tokens: Sequence[bytes] = ()
     longest: int = 1 << 14
     rate: int = 500
+    shapes: Sequence[Shape] = ()
+    thorough: Callable[[bytes], None] | None = None
+    cases: int = 0
 
 
 @contextmanager
@@ -81,85 +90,82 @@ def forced(name: str) -> Iterator[None]:
             os.environ[kernels.ENVIRONMENT_VARIABLE] = before
 
 
-@contextmanager
-def standard_input(data: bytes) -> Iterator[None]:
-    """Readers read standard input as they read a file; this one needs no disk."""
-    before = sys.stdin
-    sys.stdin = SimpleNamespace(buffer=io.BytesIO(data))  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        sys.stdin = before
+# ---------------------------------------------------------------------- readers of hash lists
+
+#: Cases of the slow tier.
+_CASES = 100_000
+#: Bytes of a file at most, for the sake of speed.
+_LONGEST = 6000
+
+_JSON = rb'"(?:[^"\\]|\\.)*"|-?\d[\w.+-]*|\w+|[{}\[\]:,]'
+_XML = rb'<[^\s>]*|[\w:.-]+|"[^"]*"|\'[^\']*\'|&[^;\s]*;|[<>=/]'
+_PAIRS = ((b"[", b"]"), (b"{", b"}"), (b'{"a":', b"}"))
+_DOCUMENT = words(_JSON, _PAIRS)
+_TREE = words(_XML, ((b"<x>", b"</x>"), (b"<volume>", b"</volume>"), (b"<feedback>", b"</feedback>")))
+#: Format -> how its files are changed, beyond bytes.
+_SHAPES: dict[str, Sequence[Shape]] = {
+    "icse": (cells(b";"),), "nsrl2": (cells(b","),), "hashkeeper": (cells(b","),), "tsk-index": (cells(b"|"),),
+    "pdq": (cells(b","),), "hashdeep": (cells(b",", b" "),), "csv": (cells(b",", b";", b"\t"), _DOCUMENT),
+    "jsonl": (_DOCUMENT, cells(b",")), "vics": (_DOCUMENT,), "ncmec": (_TREE,), "dfxml": (_TREE,),
+    "md5sum": (cells(b" "),), "sha1sum": (cells(b" "),), "sha256sum": (cells(b" "),), "sha512sum": (cells(b" "),),
+    "nsrl3": (statements, statements, statements, pokes), "kdb": (statements, statements, statements, pokes),
+}  # fmt: skip
+#: Formats whose readers need a file -> what makes it of an input.
+_BUILT: dict[str, Callable[[bytes], bytes]] = {"nsrl3": database, "kdb": database}
+
+
+def _reader(name: str) -> Target:
+    """The target of a format's reader."""
+    reader = Reader(name, lambda: _with_files(name), _BUILT.get(name, bytes), local=name in _BUILT)
+    shapes = [recoded(shape) if name in TEXT_FORMATS else shape for shape in _SHAPES.get(name, ())]
+    rate = 250 if name in _BUILT else 500
+    return Target(
+        name, reader, reader.seeds, TOKENS.get(name, ()), _LONGEST, shapes=shapes, thorough=reader.thoroughly, rate=rate
+    )
 
 
 @cache
-def scratch() -> Path:
-    """A folder of this process, in memory where there is such a file system."""
-    memory = Path("/dev/shm")
-    made = tempfile.TemporaryDirectory(prefix="hashmatch-fuzz-", dir=memory if memory.is_dir() else None)
-    scratch.kept = made  # type: ignore[attr-defined]  # until the process ends
-    return Path(made.name)
+def _with_files(name: str) -> Sequence[bytes]:
+    """Recipes and, where there are any, the files that they make."""
+    samples = SAMPLES[name]
+    return [*samples, *map(_BUILT[name], samples)] if name in _BUILT else samples
 
 
-def said(error: HashMatchError) -> str:
-    text = str(error)
-    assert text
-    assert "\n" not in text, text
-    return text
-
-
-# ---------------------------------------------------------------------- readers of hash lists
-
-_LIMITS = (Limits(), Limits(max_line_bytes=300, max_json_depth=3, max_string=40))
-
-
-def readers(data: bytes) -> None:
-    """First byte: the format (or detection) and the limits. The rest is the file."""
-    if not data:
+def _parquet() -> Iterator[Target]:
+    """The reader that needs pyarrow."""
+    if importlib.util.find_spec("pyarrow") is None:
         return
-    number, content = data[0] >> 1, data[1:]
-    names = [None, *FORMATS]
-    name, limits = names[number % len(names)], _LIMITS[data[0] & 1]
-    with standard_input(content):
-        try:
-            with open_entries("-", name, limits=limits) as reading:
-                for item in reading:
-                    if isinstance(item, RecordError):
-                        said(item)
-                        continue
-                    hashes, quality = unpack_hashes(item.packed)
-                    assert pack_hashes(hashes, quality) == item.packed
-                    assert len(item.ref) <= 4 * limits.max_string  # a byte that is no UTF-8 becomes four characters
-                    assert item.size is None or 0 <= item.size < 1 << 63
-                    item.derived_ref().encode("ascii")
-                    item.ref.encode()
-                    assert isinstance(item.fields, dict)
-                assert reading.input.finish() == hashlib.sha256(content).hexdigest()
-        except HashMatchError as error:
-            said(error)
+    from .columns import column_file, column_shape, samples
+
+    reader = Reader("parquet", cache(samples), column_file, local=True)
+    tokens = (b"PAR1", b"ARROW1", b"ARROW1\0\0", b"\xff\xff\xff\xff", b"md5", b"ARROW:schema", bytes(8))
+    yield Target(
+        "parquet",
+        reader,
+        reader.seeds,
+        tokens,
+        _LONGEST,
+        shapes=[column_shape] * 3,
+        thorough=reader.thoroughly,
+        rate=150,
+    )
 
 
-def reader_seeds() -> list[bytes]:
-    names = [None, *FORMATS]
-    seeds = []
-    for folder in ("valid", "invalid"):
-        for number, path in enumerate(sorted((VECTORS / "lists" / folder).iterdir())):
-            content = path.read_bytes()
-            seeds.append(bytes([number & 1]) + content)
-            stem = path.name.split("-")[0].split(".")[0]
-            if stem in FORMATS:
-                seeds.append(bytes([names.index(stem) << 1]) + content)
-            elif path.suffix[1:] in FORMATS:
-                seeds.append(bytes([names.index(path.suffix[1:]) << 1]) + content)
-    return [seed for seed in seeds if len(seed) < 1 << 14]
+@cache
+def every_format() -> Sequence[bytes]:
+    """A sample or two of every format, for detection."""
+    return [seed for name in SAMPLES for seed in _with_files(name)[:2]] + [
+        b"\x1f\x8b\x08",
+        b"PK\3\4",
+        b"%PDF",
+        b"\x89HMX",
+    ]
 
 
-READER_TOKENS = (
-    *(name.encode() for name in ALGORITHMS),
-    b"\n", b"\r\n", b"\r", b",", b'"', b'""', b"\t", b";", b"\\n", b"\\", b"\xff", b"\0", b"\xef\xbb\xbf", b"\xff\xfe",
-    b"\xfe\xff", b"MD5 (", b") = ", b"  ", b" *", b"%%%% HASHDEEP-1.0", b"%%%% ", b"## ", b"[" * 40, b"{" * 40, b'{"',
-    b'":', b"null", b"1e400", b"-1", b"NaN", b"9" * 30, b"\\ud800", b"\xed\xa0\x80", b"\xe2\x80\xa8", b"a" * 32,
-    b"F" * 40, b"0" * 64, b"=" * 4,
+_DETECTION = Reader(None, every_format)
+_DELTA_WORDS = (
+    *TOKENS["jsonl"], b'"put"', b'"remove"', b'"retract"', b'"restore"', b'"opinion"', b'"affirmative"', b'"metadata"',
+    b'"opinions"', b'"organisation"', b'"source"', b'"ref"', b'"end"', b'"reason"', b'"S"', b'"T \xc3\xa9"', b'"gone"',
 )  # fmt: skip
 
 # ---------------------------------------------------------------------- digests in bulk
@@ -556,8 +562,27 @@ def list_seeds() -> list[bytes]:
 TARGETS = {
     target.name: target
     for target in (
-        Target("readers", readers, reader_seeds, READER_TOKENS),
-        Target("digest-lines", digest_lines, digest_line_seeds, READER_TOKENS, 1 << 17, 200),
+        *map(_reader, SAMPLES),
+        *_parquet(),
+        Target("detection", _DETECTION, every_format, WORDS, _LONGEST, thorough=_DETECTION.thoroughly, cases=_CASES),
+        Target(
+            "blocks",
+            blocks,
+            block_seeds,
+            (bytes(4), b"\0", b"\xff" * 4),
+            shapes=[block_shape] * 3,
+            rate=3000,
+            cases=_CASES,
+        ),
+        Target(
+            "deltas",
+            deltas,
+            delta_seeds,
+            _DELTA_WORDS,
+            shapes=[_DOCUMENT, _DOCUMENT, cells(b","), delta_shape],
+            rate=60,
+        ),
+        Target("digest-lines", digest_lines, digest_line_seeds, WORDS, 1 << 17, 200),
         Target("digest-table", digest_table, lambda: [bytes(64), bytes(range(256)) * 20, bytes([3, 2, 39, 63] * 300)]),
         Target("compiled", compiled, compiled_seeds, (), 514, 60),
         Target(

@@ -10,7 +10,8 @@ import csv
 from collections.abc import Iterator
 
 from hashmatch.errors import RecordError
-from hashmatch.lists.formats.delimited import header_columns
+from hashmatch.lists.formats.cells import check_text
+from hashmatch.lists.formats.delimited import csv_problem, header_columns
 from hashmatch.lists.formats.source import Head, Input
 
 __all__ = ["begins_with", "header", "lines", "split"]
@@ -43,13 +44,16 @@ def header(source: Input, records: Iterator[str], expected: str) -> list[str]:
     """The names of the columns, from the first of ``records``.
 
     Raises:
-        RecordError: there is no line, it is malformed, or a column stands in it twice.
+        RecordError: there is no line, it is malformed, a column stands in it twice, or a name of one is no text.
     """
     line = next(records, None)
     try:
         if line is None:
             raise RecordError(f"found no header; expected {expected}")
-        return header_columns(split(line), source.line_number, source.path)
+        names = header_columns(split(line), source.line_number, source.path)
+        for name in names:
+            check_text(name, name, source.limits.max_string)
+        return names
     except RecordError as error:
         error.path, error.line = source.path, source.line_number
         raise
@@ -67,7 +71,7 @@ def split(line: str) -> list[str]:
         (cells,) = csv.reader([line], strict=True)
     except csv.Error as error:
         raise RecordError(
-            f"found what is not valid CSV ({error}); expected quotes around whole cells, doubled inside, each record "
-            "on a line of its own"
+            f"found what is not valid CSV ({csv_problem(error)}); expected quotes around whole cells, doubled inside, "
+            "each record on a line of its own"
         ) from None
     return cells

@@ -307,6 +307,9 @@ class ForeignDatabase:
             yield
         except sqlite3.Error as error:
             raise self._typed(error) from error
+        except UnicodeDecodeError as error:
+            # The words of SQLite's error quote the schema, which is no text.
+            raise self._problem(_REASONS[sqlite3.SQLITE_CORRUPT]) from error
         except (OverflowError, MemoryError) as error:
             raise self._problem(_REASONS[sqlite3.SQLITE_NOMEM]) from error
 
