@@ -25,6 +25,7 @@ __all__ = [
     "Retraction",
     "canonical_json",
     "content_digest",
+    "is_metadata",
     "mask_width",
     "opinions_of",
     "opinions_text",
@@ -163,11 +164,12 @@ def opinions_of(text: str) -> tuple[Opinion, ...]:
     """
     if not text:
         return ()
-    found = json.loads(text)
     try:
+        found = json.loads(text)
         opinions = tuple(Opinion(*item) for item in found) if isinstance(found, list) else ()
-        sound = opinions_text(opinions) == text and all(type(o.affirmative) is bool for o in opinions)
-    except (RecordError, TypeError) as error:
+        kinds = {tuple(map(type, opinion)) for opinion in opinions}
+        sound = kinds == {(str, str, bool, str)} and opinions_text(opinions) == text
+    except (RecordError, TypeError, RecursionError) as error:
         raise ValueError(f"opinions that no import writes ({error})") from error
     if not sound:
         raise ValueError("opinions that no import writes")
@@ -291,3 +293,12 @@ def content_digest(source: str, entry: Sequence[Any]) -> bytes:
 def canonical_json(value: object) -> str:
     """JSON text with sorted keys and no spaces: the same value gives the same text."""
     return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def is_metadata(text: str) -> bool:
+    """Whether ``text`` is an entry's metadata as `Entry` keeps it: canonical JSON of an object that is not empty."""
+    try:
+        found = json.loads(text)
+        return isinstance(found, dict) and bool(found) and canonical_json(found) == text
+    except (ValueError, RecursionError):
+        return False

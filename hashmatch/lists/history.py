@@ -174,7 +174,8 @@ class History:
             ref = old[0]
             withdrawn.append(ref)
             content = content_digest(name, old)
-            execute("INSERT INTO former VALUES (?, ?, ?, ?, ?, NULL)", (source, ref, old[7], number, content))
+            # It is there already where this change gave the entry other content before it withdrew it.
+            execute("INSERT OR IGNORE INTO former VALUES (?, ?, ?, ?, ?, NULL)", (source, ref, old[7], number, content))
             execute("UPDATE retraction SET content = ? WHERE source = ? AND ref = ? AND undone IS NULL",
                     (content, source, ref))  # fmt: skip
 
@@ -183,8 +184,11 @@ class History:
             [(source, ref, number, reasons[ref]) for ref in fresh],
         )
         self._blocks.apply(source, [(ref, None) for ref in fresh], judge)
+        # Zeros of the same length stand in the place of the bytes. Were rows of this table ever to move, SQLite would
+        # leave copies behind in its pages, which secure_delete does not know of: it is written at its end only.
         self._connection.executemany(
-            "UPDATE former SET row = NULL WHERE source = ? AND ref = ?", [(source, ref) for ref in fresh]
+            "UPDATE former SET row = zeroblob(length(row)) WHERE source = ? AND ref = ? AND row IS NOT NULL",
+            [(source, ref) for ref in fresh],
         )
         self._connection.executemany(
             "UPDATE opinion SET ended = ? WHERE source = ? AND ref = ? AND ended IS NULL",
@@ -283,5 +287,5 @@ _TOMBSTONE = "SELECT source, ref, change, undone, reason, content FROM retractio
 
 def _former(values: tuple[Any, ...]) -> Former:
     source, ref, since, ended, content, packed = values
-    row = None if packed is None else decode(packed, [since])[0]
+    row = decode(packed, [since])[0] if packed is not None and any(packed) else None
     return Former(source, ref, since, ended, content, row)

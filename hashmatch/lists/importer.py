@@ -22,7 +22,7 @@ from typing import Any
 from hashmatch.errors import RecordError, UsageError, shorten
 from hashmatch.lists.block import Row, decode, encode, pack_tags, unpack_tags
 from hashmatch.lists.blocks import Blocks
-from hashmatch.lists.entry import Entry, Retraction, opinions_of
+from hashmatch.lists.entry import MEDIA_TYPES, Entry, Retraction, is_metadata, opinions_of, unpack_hashes
 from hashmatch.lists.history import History
 from hashmatch.lists.names import encodable, source_name
 
@@ -89,23 +89,53 @@ class ImportSummary:
         return {key: getattr(self, key) for key in (*keys, "invalid")}
 
 
-def checked(entries: Iterable[Item]) -> Iterator[Item]:
-    """Entries that a program made, each with what a reader would have refused as an error in its place."""
-    for number, entry in enumerate(entries, 1):
-        if isinstance(entry, Entry):
-            texts = (entry.ref, entry.metadata, entry.opinions, entry.origin, *(entry.category or ()))
-            if not all(isinstance(t, str) and "\0" not in t and encodable(t) for t in texts):
-                yield RecordError("found text with NUL or half a character; expected plain text", record=number)
-                continue
-            if entry.size is not None and not 0 <= entry.size < 1 << 63:
-                yield RecordError(f"found the size {shorten(entry.size)}; expected 0 to 2**63 - 1", record=number)
-                continue
-            try:
-                opinions_of(entry.opinions)
-            except ValueError:
-                yield RecordError("found opinions that opinions_text did not make", record=number)
-                continue
-        yield entry
+def checked(items: Iterable[Item]) -> Iterator[Item]:
+    """Items that a program made, each with what a reader would have refused as an error in its place."""
+    for number, item in enumerate(items, 1):
+        if isinstance(item, RecordError):
+            yield item
+            continue
+        problem = _problem_of(item)
+        yield item if problem is None else RecordError(problem, record=number)
+
+
+def _problem_of(item: object) -> str | None:
+    """What is wrong with an entry or a retraction that a program made."""
+    if isinstance(item, Retraction):
+        return None if all(map(_is_text, item)) and item.ref else _NO_TEXT
+    if not isinstance(item, Entry):
+        return f"found a {type(item).__name__}; expected an Entry or a Retraction"
+    ref, category, media, size, metadata, packed, dropped, opinions, origin = item
+    if not all(map(_is_text, (ref, metadata, opinions, origin))):
+        return _NO_TEXT
+    if category is not None and not (
+        isinstance(category, tuple) and len(category) == 2 and all(map(_is_text, category)) and any(category)
+    ):
+        return "found a category that is not two texts; expected (scheme, code), or None"
+    if media not in _MEDIA:
+        return f"found the media type {shorten(media)}; expected one of {', '.join(MEDIA_TYPES)}"
+    if size is not None and (type(size) is not int or not 0 <= size < 1 << 63):
+        return f"found the size {shorten(size)}; expected 0 to 2**63 - 1"
+    if not isinstance(packed, bytes) or type(dropped) is not int:
+        return "found hashes that pack_hashes did not make"
+    try:
+        unpack_hashes(packed)
+    except RecordError as error:
+        return f"found {error.reason}"
+    try:
+        opinions_of(opinions)
+    except ValueError:
+        return "found opinions that opinions_text did not make"
+    return None if not metadata or is_metadata(metadata) else "found metadata that canonical_json did not make"
+
+
+#: As an ordered sequence: what is looked for in it need not be hashable.
+_MEDIA = ("", *MEDIA_TYPES)
+_NO_TEXT = "found text with NUL or half a character; expected plain text"
+
+
+def _is_text(text: object) -> bool:
+    return isinstance(text, str) and "\0" not in text and encodable(text)
 
 
 @contextlib.contextmanager
@@ -166,7 +196,9 @@ class Importer:
         self._history = history
         self._summary = summary
         self._skip_invalid = skip_invalid
+        #: By origin, and by number.
         self._sources: dict[str, _Source] = {}
+        self._numbered: dict[int, _Source] = {}
         self._rows = self._bytes = 0
         #: Number of this change.
         self.number = history.next_number()
@@ -182,7 +214,7 @@ class Importer:
                 if self._rows >= _GATHERED_ROWS or self._bytes >= _GATHERED_BYTES:
                     self._flush()
             self._flush()
-            for source in self._sources.values():
+            for source in self._numbered.values():
                 if source.runs:
                     self._merge(source)
                 if source.retractions:
@@ -203,7 +235,11 @@ class Importer:
             raise RecordError(f"found an entry of {error}", path=self._summary.name) from error
         self._connection.execute("INSERT INTO source (name) VALUES (?) ON CONFLICT DO NOTHING", (name,))
         (number,) = self._connection.execute("SELECT id FROM source WHERE name = ?", (name,)).fetchone()
-        made = _Source(number, name, self._history.withdrawn(number), self._blocks.last(number))
+        # Two ways to write one name are one source, and must not be kept apart: each would overlook what the other did.
+        made = self._numbered.get(number)
+        if made is None:
+            made = _Source(number, name, self._history.withdrawn(number), self._blocks.last(number))
+            self._numbered[number] = made
         self._sources[origin] = made
         return made
 
@@ -227,14 +263,19 @@ class Importer:
                 return
             entries, ordinals = [entries[at] for at in kept], [ordinals[at] for at in kept]  # type: ignore[assignment]
             _, categories, media, sizes, metadata, packed, _, opinions, origins = zip(*entries, strict=True)
-        rows = list(zip(_derived(entries), categories, media, sizes, metadata, packed, opinions, ordinals, strict=True))
+        refs = _derived(entries)
+        rows = list(zip(refs, categories, media, sizes, metadata, packed, opinions, ordinals, strict=True))
         self._rows += len(rows)
-        self._bytes += sum(map(len, packed)) + sum(map(len, metadata))
+        self._bytes += sum(map(len, packed)) + sum(map(len, metadata)) + sum(map(len, refs))
+        if any(opinions):
+            self._bytes += sum(map(len, opinions))
         if not any(origins):
             self._gather(self._source(""), rows)
         else:
-            for origin in dict.fromkeys(origins):
-                of_origin = [row for row, other in zip(rows, origins, strict=True) if other == origin]
+            grouped: dict[str, list[Row]] = {}
+            for row, origin in zip(rows, origins, strict=True):
+                grouped.setdefault(origin, []).append(row)
+            for origin, of_origin in grouped.items():
                 self._gather(self._source(origin), of_origin)
 
     def _gather(self, source: _Source, rows: list[Row]) -> None:
@@ -270,7 +311,7 @@ class Importer:
 
     def _flush(self) -> None:
         """Sort what was gathered, and add it to the list or keep it as a run."""
-        for source in self._sources.values():
+        for source in self._numbered.values():
             if not source.rows:
                 continue
             source.rows.sort(key=_ref_of)
@@ -402,7 +443,7 @@ def _among(value: int, source: _Source) -> bool:
     return at < len(source.ordered) and int(source.ordered[at]) == value
 
 
-def _derived(entries: Sequence[Entry]) -> Iterable[str]:
+def _derived(entries: Sequence[Entry]) -> list[str]:
     """The references of entries; those that the format did not give are derived from the content."""
     refs = list(map(_ref_of, entries))
     if all(refs):

@@ -22,6 +22,7 @@ from hashmatch.lists import schema
 from hashmatch.lists.audit import AuditInput, AuditLog, AuditRecord
 from hashmatch.lists.audit_record import operating_system_user
 from hashmatch.lists.blocks import Blocks
+from hashmatch.lists.cache import discard_cache
 from hashmatch.lists.history import Change, History
 from hashmatch.lists.importer import ImportSummary
 from hashmatch.lists.snapshot import empty_snapshot_id, snapshot_id
@@ -42,6 +43,8 @@ class ChangeInProgress:
     sha256: bytes = b""
     counts: Mapping[str, int] = field(default_factory=dict)
     snapshot: str = ""
+    #: Whether it takes hashes out of force: the compiled form beside the list, which holds them, is deleted then.
+    withdraws: bool = False
     #: Called when the snapshot is known, before the change is committed; an error undoes it.
     check: Callable[[], object] = lambda: None
 
@@ -49,6 +52,7 @@ class ChangeInProgress:
         """Take over what an import says of itself."""
         self.source, self.format, self.name = summary.source, summary.format, summary.name
         self.size, self.sha256, self.counts = summary.bytes, bytes.fromhex(summary.sha256), summary.counts()
+        self.withdraws = summary.withdrawn > 0
 
 
 class ListFile:
@@ -152,12 +156,19 @@ class ListFile:
                     for earlier in self.history.changes(log.changes):
                         if earlier.number < change.number:
                             log.append(_audit_record(earlier, late=True))
+                if change.withdraws:
+                    # Before the commit, for a crash right after it; and again behind it: somebody may compile between.
+                    with contextlib.suppress(StorageError):
+                        discard_cache(self.path)
             try:
                 log.append(_audit_record(made))
             except AuditUnwritableError as error:
                 raise AuditUnwritableError(
                     f"{error}. The list was changed (change {change.number}); its next change logs this one, too"
                 ) from error
+            finally:
+                if change.withdraws:
+                    discard_cache(self.path)
 
     def note(
         self,
@@ -183,8 +194,8 @@ class ListFile:
             raise UsageError(f"{self.path}: was opened read-only")
         with schema.sqlite_errors(self.path):
             self._connection.execute(f"PRAGMA busy_timeout = {round(1000 * schema.BUSY_SECONDS)}")
-            self._connection.execute("BEGIN IMMEDIATE")
             try:
+                self._connection.execute("BEGIN IMMEDIATE")
                 yield self._connection
                 # A slow reader must not cost a writer its work.
                 self._connection.execute(f"PRAGMA busy_timeout = {round(1000 * schema.PATIENT_SECONDS)}")

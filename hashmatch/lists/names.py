@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from hashmatch.errors import UsageError, shorten
 
-__all__ = ["encodable", "references", "source_name"]
+__all__ = ["encodable", "plain_reason", "references", "source_name"]
 
 
 def source_name(text: str, what: str = "source") -> str:
@@ -34,6 +34,17 @@ def references(refs: Iterable[str]) -> Iterator[str]:
         if not isinstance(ref, str) or not ref or "\0" in ref or not encodable(ref):
             raise UsageError(f"reference {shorten(ref)}; expected text that is not empty and holds no NUL")
         yield ref
+
+
+def plain_reason(text: str) -> str:
+    """``text``, if it may stand as the reason of a retraction or an opinion.
+
+    Raises:
+        UsageError: it holds NUL or half a character.
+    """
+    if "\0" in text or not encodable(text):
+        raise UsageError("the reason holds NUL or half a character; expected plain text")
+    return text
 
 
 def encodable(text: str) -> bool:

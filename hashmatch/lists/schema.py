@@ -77,7 +77,7 @@ CREATE TABLE former (
     content BLOB NOT NULL,
     row BLOB,
     PRIMARY KEY (source, ref, ended)
-) WITHOUT ROWID;
+);
 CREATE INDEX former_ended ON former (ended);
 CREATE TABLE retraction (
     source INTEGER NOT NULL REFERENCES source (id),

@@ -218,8 +218,8 @@ def life(known: HashList, source: str, ref: str) -> list[Event]:
             versions.append((row[7], None, row))
         tombstones = known.history.tombstones(number, ref)
         opinions = known.history.opinion_versions(number, ref)
-    events = [Event(t.change, "retracted" + (f": {t.reason}" if t.reason else "")) for t in tombstones]
-    events += [Event(t.undone, "retraction taken back") for t in tombstones if t.undone is not None]
+    # In the order in which one change does such things.
+    events = [Event(t.undone, "retraction taken back") for t in tombstones if t.undone is not None]
     retracted = {tombstone.change for tombstone in tombstones}
     for former, (since, _, now) in zip([None, *versions], versions, strict=False):
         if former is None or former[1] != since:
@@ -239,6 +239,7 @@ def life(known: HashList, source: str, ref: str) -> list[Event]:
         events.append(Event(since, opinion_text(opinion)))
         if ended is not None and ended not in retracted:
             events.append(Event(ended, f"no longer: {opinion_text(opinion)}"))
+    events += [Event(t.change, "retracted" + (f": {t.reason}" if t.reason else "")) for t in tombstones]
     if not events:
         raise UsageError(
             f"{known.path}: source {shorten(source)} never had an entry {shorten(ref)}; correct the reference"
