@@ -24,7 +24,7 @@ from hashmatch.index.search import Searcher
 from hashmatch.kernels.digests import ESCAPE, Found, Names, RowTexts
 from hashmatch.lists.formats import FORMATS, Input, Progress, ReadOptions, detect
 from hashmatch.lists.formats.digest_lines import read_digests
-from hashmatch.matcher import open_compiled
+from hashmatch.lists.opening import open_compiled
 
 __all__ = ["Lookup", "Tally"]
 
@@ -69,7 +69,7 @@ class Lookup:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], *, verify: bool = True) -> Self:
-        """Open a list; arguments and errors as those of `hashmatch.matcher.open_compiled`."""
+        """Open a list; arguments and errors as those of `hashmatch.lists.opening.open_compiled`."""
         made = cls(open_compiled(path, verify=verify))
         made.path = Path(path)
         return made

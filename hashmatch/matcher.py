@@ -5,12 +5,10 @@ Searching is the index's business and exact; this module decides what a result m
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from itertools import islice
 from pathlib import Path
 from typing import Any, Self
@@ -19,21 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hashmatch.algorithms import ALGORITHMS, PDQ_MIN_QUALITY, Kind, check_radius, get
-from hashmatch.errors import (
-    CompiledListError,
-    RoleError,
-    StorageError,
-    UnknownAlgorithmError,
-    UsageError,
-)
+from hashmatch.errors import UnknownAlgorithmError, UsageError
 from hashmatch.index import euclidean
 from hashmatch.index.compiled import CompiledList
 from hashmatch.index.row_facts import RowFacts, row_facts
 from hashmatch.index.search import Searcher, Triple
+from hashmatch.lists.opening import open_compiled
 from hashmatch.lists.states import State
+from hashmatch.match_result import Match, MatchResult, Verdict
 from hashmatch.record import HashRecord
 
-__all__ = ["BATCH", "DISPUTED", "Match", "MatchResult", "Matcher", "Verdict", "open_compiled"]
+__all__ = ["BATCH", "DISPUTED", "Match", "MatchResult", "Matcher", "Verdict"]
 
 #: Records that are matched at once: large enough for the engines, small enough for memory.
 BATCH = 8192
@@ -41,76 +35,6 @@ BATCH = 8192
 PAIRS_AT_ONCE = 1_000_000
 #: What may be done with disputed hashes: match and mark them, or leave them out.
 DISPUTED = ("mark", "leave-out")
-
-
-class Verdict(StrEnum):
-    """What came of one query. Every one but ``none`` and ``unreadable`` is a candidate for human review."""
-
-    EXACT = "exact"
-    """A cryptographic digest is the same, and none that both sides have differs."""
-    NEAR = "near"
-    """A perceptual hash is within its radius."""
-    CONFLICT = "conflict"
-    """Cryptographic digests (or the size) disagree among themselves about one entry."""
-    NONE = "none"
-    """Nothing matched."""
-    UNREADABLE = "unreadable"
-    """Nothing matched, and the perceptual hashes could not be computed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """One (query, entry, algorithm, distance).
-
-    Attributes:
-        row: row of the compiled list.
-        source: whose entry it is.
-        entry: the source's reference of the entry.
-        category: (scheme, code) as its source gave it, or None.
-        media_type: ``image``, ``video``, ``other`` or "".
-        algorithm: which hash matched.
-        distance: bits for Hamming algorithms, squared units for photodna, 0 for digests.
-        radius: the largest distance that would have matched, inclusive.
-        agrees: digests (and ``size``) that query and entry share, where at least one digest agrees.
-        disagrees: digests (and ``size``) that both have and that differ, where at least one digest agrees.
-        state: ``disputed`` where an organisation says that this hash of the entry, or the whole entry, does not belong
-            in the list; else ``active``. What is withdrawn is not in a compiled list.
-    """
-
-    row: int
-    source: str
-    entry: str
-    category: tuple[str, str] | None
-    media_type: str
-    algorithm: str
-    distance: int
-    radius: int
-    agrees: tuple[str, ...] = ()
-    disagrees: tuple[str, ...] = ()
-    state: State = State.ACTIVE
-
-
-@dataclass(slots=True)
-class MatchResult:
-    """What came of one query.
-
-    Attributes:
-        record: the query.
-        verdict: see `Verdict`.
-        matches: ordered by (entry, algorithm); entries in the order of the compiled list, which is (source, reference).
-        suppressed: near matches that a known-good list took out.
-        known_good: "source: reference" of the known-good entries that the query equals.
-        notes: what was not matched and why, and which disputed hashes had a say, one sentence each.
-        compared: whether any hash of the query was looked up. Where none was, "nothing matched" says nothing.
-    """
-
-    record: HashRecord
-    verdict: Verdict
-    matches: Sequence[Match] = ()
-    suppressed: Sequence[Match] = ()
-    known_good: Sequence[str] = ()
-    notes: Sequence[str] = ()
-    compared: bool = True
 
 
 @dataclass(slots=True)
@@ -124,62 +48,6 @@ class _Hits:
     low_rows: dict[str, list[int]] = field(default_factory=dict)
     disputed_rows: dict[str, list[int]] = field(default_factory=dict)
     compared: bool = False
-
-
-def open_compiled(path: str | os.PathLike[str], *, verify: bool = True, role: str = "known") -> CompiledList:
-    """Open a compiled list, or compile a list on the fly.
-
-    A list (``.hml``) is compiled to a file beside it, its name with ``.hmx`` appended, which is used again as long as
-    the list's snapshot stands. What a file is, its first bytes tell and not its name.
-
-    Args:
-        path: a list or a compiled list.
-        verify: see `CompiledList.open`.
-        role: the role that the list must have.
-
-    Raises:
-        ListError, CompiledListError: it cannot be opened or trusted.
-        StorageError: the compiled file cannot be written beside the list.
-        RoleError: the list has another role.
-    """
-    path = Path(path)
-    compiled = _open_or_compile(path, verify)
-    found = compiled.meta["role"]
-    if found != role:
-        compiled.close()
-        use = "as --allow" if found == "known-good" else "as --list"
-        raise RoleError(f"{path}: its role is {found!r}, expected {role!r}; give it {use}, or give another list")
-    return compiled
-
-
-def _open_or_compile(path: Path, verify: bool) -> CompiledList:
-    from hashmatch.lists import schema
-    from hashmatch.lists.cache import cache_path
-    from hashmatch.lists.store import HashList
-
-    if not schema.is_sqlite(path) and path.suffix != ".hml":
-        return CompiledList.open(path, verify=verify)
-    with HashList.open(path, read_only=True) as known:
-        cache = cache_path(path)
-        snapshot = bytes.fromhex(known.snapshot)
-        # Whatever of ours stands there and cannot be used is made again; compiling refuses to replace anything else.
-        with contextlib.suppress(CompiledListError):
-            compiled = CompiledList.open(cache, verify=verify)
-            if compiled.snapshot == snapshot:
-                return compiled
-            compiled.close()
-        try:
-            known.compile(cache)
-        except StorageError as error:
-            raise StorageError(
-                f"{error}. A list is compiled to a file beside it; compile it to another place with "
-                "`hashmatch compile LIST.hml -o OTHER.hmx` and match against that file"
-            ) from error
-        compiled = CompiledList.open(cache, verify=verify)
-        if compiled.snapshot != snapshot and compiled.snapshot != bytes.fromhex(known.snapshot):
-            compiled.close()
-            raise UsageError(f"{path}: changed while it was compiled; try again")
-        return compiled
 
 
 class Matcher:

@@ -26,6 +26,7 @@ LAYERS = (
     ("hashers", "imaging", "synthetic"),
     ("hashing", "index"),
     ("lists",),
+    ("match_result",),
     ("matcher",),
     ("scan", "report", "lookup"),
     ("cli",),

@@ -1,4 +1,4 @@
-"""The compiled form that matching keeps beside a list, and opening whatever stands for a list."""
+"""The compiled form that matching keeps beside a list."""
 
 from __future__ import annotations
 
