@@ -151,3 +151,13 @@ def test_snapshots_of_a_delta_are_no_other_text(tmp_path: Path, name: str) -> No
             with pytest.raises(DeltaError, match="found no snapshots; expected base and target") as caught:
                 known.apply_delta(path)
             assert str(caught.value).isprintable()
+
+
+def test_a_namespace_in_a_message_is_written_out(tmp_path: Path) -> None:
+    """Found by fuzzing: a namespace with a line separator stood in the message as it is."""
+    path = tmp_path / "files.xml"
+    for text in ("<dfxml><a xmlns:p='\u2028'><p:b>text<c/>", "<dfxml><a xmlns:p='\u2028'><p:b>"):
+        path.write_text(text, encoding="utf-8")
+        with pytest.raises(RecordError, match=r"\\u2028") as caught, open_entries(path, "dfxml") as reading:
+            list(reading)
+        assert str(caught.value).isprintable()

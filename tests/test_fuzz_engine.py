@@ -16,7 +16,7 @@ from fuzz.guided import Corpus, Found, fuzz, smaller
 from fuzz.mutate import shaped
 from fuzz.probes import Probes, install
 from fuzz.structure import cells, recoded, words
-from fuzz.targets import Target
+from fuzz.target import Target
 
 FUZZ = Path(__file__).parent / "fuzz"
 

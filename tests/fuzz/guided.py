@@ -1,6 +1,6 @@
 """Fuzzing guided by the branches of the code under test, without any library: the engine of the slow tier.
 
-    python tests/fuzz/guided.py TARGET [--cases N] [--seed S] [--keep FOLDER]
+    python tests/fuzz/guided.py TARGET [--cases N | --seconds N] [--seed S] [--keep FOLDER]
 
 The modules under test are compiled with probes (probes.py). An input that takes one branch behind another, as none
 before it has done, joins the corpus, and is looked at thoroughly where the target knows how. Inputs whose rarest edge
@@ -16,6 +16,7 @@ import argparse
 import faulthandler
 import gc
 import json
+import math
 import random
 import re
 import signal
@@ -36,7 +37,7 @@ from fuzz.mutate import shaped  # noqa: E402
 from fuzz.probes import Probes, install  # noqa: E402
 
 if TYPE_CHECKING:
-    from fuzz.targets import Target
+    from fuzz.target import Target
 
 #: What is compiled with probes.
 UNDER_TEST = ("hashmatch.lists",)
@@ -99,8 +100,10 @@ class Corpus:
         return self.inputs[bisect(self._weights, rng.random() * self._weights[-1], hi=len(self._weights) - 1)]
 
 
-def fuzz(target: Target, probes: Probes, cases: int, seed: int, extra: Sequence[bytes] = ()) -> dict[str, Any]:
-    """Run ``cases`` cases of a target.
+def fuzz(
+    target: Target, probes: Probes, cases: int, seed: int, extra: Sequence[bytes] = (), seconds: float = math.inf
+) -> dict[str, Any]:
+    """Run ``cases`` cases of a target, or as many as fit into ``seconds``.
 
     Raises:
         Found: the target refuses an input.
@@ -131,17 +134,19 @@ def fuzz(target: Target, probes: Probes, cases: int, seed: int, extra: Sequence[
         case(data)
     at_first = len(corpus.counts)
     inputs = corpus.inputs
-    for number in range(cases):
+    number = 0
+    while number < cases and time.monotonic() - started < seconds:
         if not number % _WEIGH:
             corpus.weigh()
             gc.collect()
             # For what no signal reaches: a library that does not come back.
             faulthandler.dump_traceback_later(_WEIGH * _PATIENCE / 10, exit=True)
         case(shaped(rng, corpus.draw(rng), inputs, target.tokens, target.shapes, target.longest))
+        number += 1
     faulthandler.cancel_dump_traceback_later()
     return {
         "target": target.name,
-        "cases": cases,
+        "cases": number,
         "seeds": len(seeds),
         "edges_of_seeds": at_first,
         "edges": len(corpus.counts),
@@ -217,6 +222,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="fuzz one target, guided by the branches that inputs take")
     parser.add_argument("target")
     parser.add_argument("--cases", type=int, help="default: as many as in the slow tier")
+    parser.add_argument("--seconds", type=float, help="as many cases as fit into so much time")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", type=Path, default=ROOT / "build" / "fuzz" / "found")
     args = parser.parse_args()
@@ -230,8 +236,9 @@ def main() -> int:
         signal.signal(signal.SIGALRM, _ring)
     gc.freeze()
     known = [path.read_bytes() for path in sorted((HERE / "corpus" / target.name).glob("*"))]
+    cases = args.cases or (sys.maxsize if args.seconds else target.cases or _CASES)
     try:
-        print(json.dumps(fuzz(target, probes, args.cases or target.cases or _CASES, args.seed, known)), flush=True)
+        print(json.dumps(fuzz(target, probes, cases, args.seed, known, args.seconds or math.inf)), flush=True)
     except Found as found:
         args.keep.mkdir(parents=True, exist_ok=True)
         why = _why(target, found.data)

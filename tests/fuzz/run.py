@@ -3,8 +3,8 @@
     python tests/fuzz/run.py [--seconds N] [--keep FOLDER] [TARGET...]
 
 Engines: libFuzzer for C where clang is installed, else the driver beside this file; atheris for Python where it is
-installed, else blind mutations. README.md says what each can find. Every target runs in a process of its own. What was
-found is written to FOLDER, one file for each input.
+installed, else guided.py for what reads lists, and blind mutations for the rest. README.md says what each can find.
+Every target runs in a process of its own. What was found is written to FOLDER, one file for each input.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def run_python(name: str, seconds: int, keep: Path, *, coverage: bool) -> int:
             from fuzz.targets import TARGETS
     else:
         from fuzz.targets import TARGETS
-    from fuzz.mutate import mutated
+    from fuzz.mutate import shaped
 
     target = TARGETS[name]
     seeds = list(target.seeds())
@@ -134,7 +134,10 @@ def run_python(name: str, seconds: int, keep: Path, *, coverage: bool) -> int:
     rng, runs, end = random.Random(time.time_ns()), 0, time.monotonic() + seconds
     while time.monotonic() < end:
         faulthandler.dump_traceback_later(30, exit=True)
-        guarded(seeds[runs] if runs < len(seeds) else mutated(rng, seeds, target.tokens, target.longest))
+        data = seeds[runs % len(seeds)]
+        if runs >= len(seeds):
+            data = shaped(rng, rng.choice(seeds), seeds, target.tokens, target.shapes, target.longest)
+        guarded(data)
         runs += 1
     faulthandler.cancel_dump_traceback_later()
     print(f"{runs} inputs")
@@ -167,6 +170,11 @@ def main() -> int:
                     failed.append(name)
             continue
         command = [sys.executable, __file__, "--here", "--seconds", str(args.seconds), "--keep", str(keep), name]
+        if TARGETS[name].cases and not coverage:
+            print(f"{name}: guided by branches (atheris is not installed)", flush=True)
+            # Other cases each time: the same ones are in the tests.
+            command = [sys.executable, str(HERE / "guided.py"), name, "--seed", str(time.time_ns())]
+            command += ["--seconds", str(args.seconds), "--keep", str(keep)]
         environment = os.environ | {"PYTHONPATH": str(ROOT)}
         done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True)
         shown = [line for line in done.stderr.splitlines() if "executed_units" in line]
