@@ -10,15 +10,18 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from hashmatch import imaging, kernels, synthetic
 from hashmatch.cli import VERBS, cli, run
-from hashmatch.errors import EXIT_CODES
+from hashmatch.errors import EXIT_CODES, ListNotFoundError
 from hashmatch.kernels import reference
+from hashmatch.lists import schema
 
 
 @pytest.fixture
@@ -39,6 +42,17 @@ def known(cmd, images: Path) -> Path:
     assert cmd("list", "create", path).code == 0
     assert cmd("list", "import", path, "list.csv", "--source", "S").code == 0
     return path
+
+
+def _all_commands(group: click.Group, path: str = "") -> Iterator[tuple[str, click.Command]]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        if isinstance(command, click.Group):
+            yield from _all_commands(command, f"{path} {name}")
+        else:
+            yield f"{path} {name}", command
 
 
 def md5_line(value: object, name: str) -> str:
@@ -166,6 +180,53 @@ class TestList:
             result = cmd(*arguments)
             assert result.code == 3, arguments
             assert "dir" in result.err, arguments
+
+    def test_no_permission_is_no_error_of_usage(self) -> None:
+        """Tests may run as root, whom no permission stops; so what click would look at is looked at."""
+        judged = {"--report", "--keep", "--out"}  # written, not read
+        for path, command in _all_commands(cli):
+            for parameter in command.params:
+                if isinstance(parameter.type, click.Path) and not judged.intersection(parameter.opts):
+                    assert not parameter.type.readable, (path, parameter.opts)
+
+    def test_a_list_that_may_not_be_read(self, cmd, known: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(os, "access", lambda path, _mode: Path(path) != known)
+        result = cmd("list", "info", known)
+        assert (result.code, result.err) == (
+            3,
+            "hashmatch: known.hml: permission to read it is denied; expected a hash list (.hml)\n",
+        )
+
+    def test_a_list_in_a_folder_that_may_not_be_entered(self, cmd, monkeypatch: pytest.MonkeyPatch) -> None:
+        def denied(path: object, **_: object) -> None:
+            raise PermissionError(13, "Permission denied", path)
+
+        monkeypatch.setattr(schema.os, "stat", denied)
+        with pytest.raises(ListNotFoundError, match="permission to look into its folder is denied"):
+            schema.connect(Path("shut/a.hml"), read_only=True)
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ["list", "info", "a.md5"],
+            ["list", "check", "a.md5"],
+            ["list", "merge", "known.hml", "a.md5"],
+            ["compile", "a.md5"],
+            ["match", "a.md5", "--list", "a.md5"],
+            ["lookup", "a.md5", "--list", "a.hmx"],
+        ],
+    )
+    def test_the_beginning_of_what_is_no_list_is_not_shown(self, cmd, known: Path, arguments: list[str]) -> None:
+        """It may be a hash."""
+        text = "feedc0dedeadbeef" * 2
+        for name in ("a.md5", "a.hmx"):
+            Path(name).write_text(f"{text}  a\n")
+        result = cmd(*arguments)
+        assert result.code == 3
+        shown = (result.out + result.err).replace(" ", "")
+        assert "found another beginning" in result.err
+        assert text[:4] not in shown
+        assert text[:4].encode().hex() not in shown
 
     def test_unknown_format_and_source(self, cmd) -> None:
         cmd("list", "create", "a.hml")

@@ -6,14 +6,12 @@ from pathlib import Path
 
 import click
 
-from hashmatch.cli.console import echo_lines, progress_bar, quiet_option, warn_unlogged
+from hashmatch.cli.console import LIST_PATH, echo_lines, progress_bar, quiet_option, warn_unlogged
 
 
 @click.command("compile")
-@click.argument("path", metavar="LIST.hml", type=click.Path(path_type=Path))
-@click.option(
-    "-o", "--out", metavar="LIST.hmx", type=click.Path(path_type=Path), help="Default: the list's name, as .hmx."
-)
+@click.argument("path", metavar="LIST.hml", type=LIST_PATH)
+@click.option("-o", "--out", metavar="LIST.hmx", type=LIST_PATH, help="Default: the list's name, as .hmx.")
 @click.option("--full", is_flag=True, help="Compile all of the list, even where only some of it has changed.")
 @quiet_option
 def command(path: Path, out: Path | None, full: bool, quiet: bool) -> None:

@@ -17,6 +17,8 @@ from hashmatch import algorithms
 from hashmatch.errors import UsageError, printable, shorten
 
 __all__ = [
+    "INPUT_PATH",
+    "LIST_PATH",
     "algorithm_list",
     "binary_output",
     "check_output",
@@ -30,6 +32,11 @@ __all__ = [
     "utf8_streams",
     "warn_unlogged",
 ]
+
+#: Types of arguments. Click is not to judge whether a file may be read: that is no error of usage, and the library says
+#: more about it, with the exit code for inputs that cannot be read.
+LIST_PATH = click.Path(path_type=Path, readable=False)
+INPUT_PATH = click.Path(allow_dash=True, readable=False)
 
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress bar and no messages but errors.")
 

@@ -12,6 +12,8 @@ import click
 
 from hashmatch.cli import list_changes, list_export, list_opinion
 from hashmatch.cli.console import (
+    INPUT_PATH,
+    LIST_PATH,
     echo_lines,
     given_references,
     progress_bar,
@@ -28,7 +30,7 @@ def command() -> None:
 
 
 @command.command()
-@click.argument("path", metavar="LIST.hml", type=click.Path(path_type=Path))
+@click.argument("path", metavar="LIST.hml", type=LIST_PATH)
 @click.option(
     "--role",
     type=click.Choice(["known", "known-good"]),
@@ -47,8 +49,8 @@ def create(path: Path, role: str) -> None:
 
 
 @command.command("import")
-@click.argument("path", metavar="LIST.hml", type=click.Path(path_type=Path))
-@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(allow_dash=True))
+@click.argument("path", metavar="LIST.hml", type=LIST_PATH)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=INPUT_PATH)
 @click.option("--source", required=True, help="Organisation that the entries come from, for example INTERPOL-ICSE.")
 @click.option("--from", "from_format", metavar="FORMAT", help="Format of the files; by default it is detected.")
 @click.option("--skip-invalid", is_flag=True, help="Leave malformed records out and list them; the default is to stop.")
@@ -126,7 +128,7 @@ for verb in list_changes.commands:
 
 
 @command.command()
-@click.argument("path", metavar="LIST.hml|LIST.hmx", type=click.Path(path_type=Path))
+@click.argument("path", metavar="LIST.hml|LIST.hmx", type=LIST_PATH)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def info(path: Path, as_json: bool) -> None:
     """Show sources, counts, categories and the history of imports; no hash is shown."""
@@ -172,7 +174,7 @@ def info(path: Path, as_json: bool) -> None:
 
 
 @command.command()
-@click.argument("path", metavar="LIST.hml", type=click.Path(path_type=Path))
+@click.argument("path", metavar="LIST.hml", type=LIST_PATH)
 @click.argument("refs", metavar="REFERENCE...", nargs=-1)
 @click.option("--source", required=True, help="Organisation whose entries are withdrawn.")
 @refs_from_option
@@ -198,7 +200,7 @@ def retract(
 
 
 @command.command()
-@click.argument("paths", metavar="LIST.hml|LIST.hmx...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", metavar="LIST.hml|LIST.hmx...", nargs=-1, required=True, type=LIST_PATH)
 def check(paths: tuple[Path, ...]) -> None:
     """Read and verify all of a list with its audit log and the compiled file beside it, or of a compiled list.
 

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hashmatch.cli.console import binary_output, echo_lines, progress_bar, quiet_option, utf8_streams, warn_unlogged
+from hashmatch.cli.console import (
+    INPUT_PATH,
+    LIST_PATH,
+    binary_output,
+    echo_lines,
+    progress_bar,
+    quiet_option,
+    utf8_streams,
+    warn_unlogged,
+)
 from hashmatch.errors import UsageError
 
 if TYPE_CHECKING:
@@ -19,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["commands"]
 
-_list_argument = click.argument("path", metavar="LIST.hml", type=click.Path(path_type=Path))
+_list_argument = click.argument("path", metavar="LIST.hml", type=LIST_PATH)
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
 
 
@@ -56,7 +65,7 @@ def log(path: Path, source: str | None, ref: str | None, as_json: bool) -> None:
 
 @click.command()
 @_list_argument
-@click.argument("other", metavar="[OTHER.hml]", required=False, type=click.Path(path_type=Path))
+@click.argument("other", metavar="[OTHER.hml]", required=False, type=LIST_PATH)
 @click.option(
     "--since", metavar="SNAPSHOT", help="Of one list: the earlier moment; a snapshot id or number of a change."
 )
@@ -69,7 +78,7 @@ def diff(path: Path, other: Path | None, since: str | None, until: str | None, a
     shown.
     """
     from hashmatch.lists.store import HashList
-    from hashmatch.lists.versions import key_changes, list_differences, opinion_changes, resolve
+    from hashmatch.lists.versions import key_changes, list_differences, opinion_changes, opinion_differences, resolve
 
     utf8_streams()
     if (other is None) == (since is None) or (other is not None and until is not None):
@@ -78,6 +87,8 @@ def diff(path: Path, other: Path | None, since: str | None, until: str | None, a
         if other is not None:
             with HashList.open(other, read_only=True) as theirs, known.reading(), theirs.reading():
                 _print_changes(list_differences(known, theirs), as_json)
+                for changed in opinion_differences(known, theirs):
+                    _print_opinion(changed, as_json)
             return
         with known.reading():
             first = resolve(known, str(since))
@@ -172,7 +183,7 @@ def delta(path: Path, since: str, until: str | None, out: str | None, include_ha
 
 @click.command()
 @_list_argument
-@click.argument("deltas", metavar="DELTA...", nargs=-1, required=True, type=click.Path(allow_dash=True))
+@click.argument("deltas", metavar="DELTA...", nargs=-1, required=True, type=INPUT_PATH)
 @quiet_option
 def apply(path: Path, deltas: tuple[str, ...], quiet: bool) -> None:
     """Apply deltas, in order. Each is one transaction, and refused unless it leads on from where the list is."""
@@ -189,7 +200,7 @@ def apply(path: Path, deltas: tuple[str, ...], quiet: bool) -> None:
 
 @click.command()
 @_list_argument
-@click.argument("others", metavar="OTHER.hml...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("others", metavar="OTHER.hml...", nargs=-1, required=True, type=LIST_PATH)
 @click.option(
     "--on-conflict",
     type=click.Choice(["refuse", "ours", "theirs"]),

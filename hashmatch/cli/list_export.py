@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hashmatch.cli.console import binary_output, echo_lines, progress_bar, quiet_option, warn_unlogged
+from hashmatch.cli.console import LIST_PATH, binary_output, echo_lines, progress_bar, quiet_option, warn_unlogged
 from hashmatch.errors import UsageError, shorten
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ VICS_SCHEMES = ("us", "uk", "default", "custom")
 
 
 @click.command()
-@click.argument("path", metavar="LIST.hml", type=click.Path(path_type=Path))
+@click.argument("path", metavar="LIST.hml", type=LIST_PATH)
 @click.option("-o", "--out", metavar="FILE", help="Write to FILE; the default is standard output.")
 @click.option("--format", "form", type=click.Choice(FORMATS), help="By default FILE's suffix decides, else csv.")
 @click.option("--source", "sources", multiple=True, help="Only the entries of this source; may be given several times.")

@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
-from hashmatch.cli.console import echo_lines, given_references, refs_from_option
+from hashmatch.cli.console import LIST_PATH, echo_lines, given_references, refs_from_option
 from hashmatch.errors import UsageError
 
 
 @click.command()
-@click.argument("path", metavar="LIST.hml", type=click.Path(path_type=Path))
+@click.argument("path", metavar="LIST.hml", type=LIST_PATH)
 @click.argument("refs", metavar="REFERENCE...", nargs=-1)
 @click.option("--source", required=True, help="Organisation whose entries the opinion is about.")
 @click.option("--organisation", required=True, help="Organisation that holds the opinion.")

@@ -8,6 +8,8 @@ from pathlib import Path
 import click
 
 from hashmatch.cli.console import (
+    INPUT_PATH,
+    LIST_PATH,
     algorithm_list,
     binary_output,
     echo_lines,
@@ -19,13 +21,13 @@ from hashmatch.errors import UsageError, exit_code
 
 
 @click.command("lookup")
-@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(allow_dash=True))
+@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=INPUT_PATH)
 @click.option(
     "--list",
     "list_path",
     metavar="LIST.hml|LIST.hmx",
     required=True,
-    type=click.Path(path_type=Path),
+    type=LIST_PATH,
     help="List to look in. A .hml is compiled to a file beside it and reused while it stands.",
 )
 @click.option(

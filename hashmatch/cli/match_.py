@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hashmatch.cli.console import echo_lines, progress_bar, quiet_option
+from hashmatch.cli.console import INPUT_PATH, echo_lines, progress_bar, quiet_option
 from hashmatch.cli.matching import Query, algorithms_option, list_options, open_matcher, report_options, run_matching
 from hashmatch.errors import RecordError
 from hashmatch.record import HashRecord
@@ -22,7 +22,7 @@ _KEPT_MESSAGES = 100
 
 
 @click.command("match")
-@click.argument("queries", metavar="QUERIES...", nargs=-1, required=True, type=click.Path(allow_dash=True))
+@click.argument("queries", metavar="QUERIES...", nargs=-1, required=True, type=INPUT_PATH)
 @list_options
 @algorithms_option
 @click.option("--from", "from_format", metavar="FORMAT", help="Format of the queries; by default it is detected.")

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import click
 
 from hashmatch.algorithms import PDQ_MIN_QUALITY
-from hashmatch.cli.console import algorithm_list, echo_lines, output_stream, radius_map, utf8_streams
+from hashmatch.cli.console import LIST_PATH, algorithm_list, echo_lines, output_stream, radius_map, utf8_streams
 from hashmatch.cli.run_log import log_run
 from hashmatch.errors import UsageError, exit_code
 from hashmatch.matcher import BATCH, DISPUTED, Matcher, MatchResult, Verdict
@@ -40,13 +40,13 @@ def list_options(function: Callable[..., Any]) -> Callable[..., Any]:
                 "list_path",
                 metavar="LIST.hml|LIST.hmx",
                 required=True,
-                type=click.Path(path_type=Path),
+                type=LIST_PATH,
                 help="List to match against. A .hml is compiled to a file beside it and reused while it stands.",
             ),
             click.option(
                 "--allow",
                 metavar="KNOWN-GOOD",
-                type=click.Path(path_type=Path),
+                type=LIST_PATH,
                 help="Known-good list: near matches of files that it holds are suppressed and counted.",
             ),
             click.option("--allow-exact", is_flag=True, help="The known-good list suppresses exact matches too."),

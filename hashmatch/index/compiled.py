@@ -525,7 +525,8 @@ def _is_meta(meta: Any) -> bool:
 def _read_header(path: Path, head: bytes, size: int) -> tuple[int, bytes, int, bytes]:
     """(rows, snapshot, number of sections, digest of the table) of a header that is sound."""
     if not head.startswith(MAGIC):
-        found = "an empty file" if not size else f"{shorten(head[:8].hex(' '), 40)} at its start"
+        # What stands there is not shown: a file of hashes begins with one.
+        found = "an empty file" if not size else "another beginning"
         raise CompiledListForeignError(
             f"{path}: found {found}; expected a compiled list (.hmx), which starts otherwise"
         )

@@ -185,14 +185,16 @@ def connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
     """Open an existing list, after checking that it is one.
 
     Raises:
-        ListNotFoundError: no such file, or a folder.
+        ListNotFoundError: no such file, a folder, or no permission.
         ListDamagedError: not a hash list, or one of another version of the schema.
         ListBusyError, StorageError: see `sqlite_errors`.
     """
     if os.path.isdir(path):  # noqa: PTH112 - unlike Path.is_dir it never raises
         raise ListNotFoundError(f"{path}: is a folder; expected a hash list (.hml)")
     if not os.path.exists(path):  # noqa: PTH110
-        raise ListNotFoundError(f"{path}: no such file; `hashmatch list create` makes an empty list")
+        raise ListNotFoundError(f"{path}: {_why_absent(path)}")
+    if not os.access(path, os.R_OK):
+        raise ListNotFoundError(f"{path}: permission to read it is denied; expected a hash list (.hml)")
     with sqlite_errors(path):
         try:
             connection = _open(path, "ro" if read_only else "rw")
@@ -257,13 +259,25 @@ def _roll_back(path: Path) -> None:
         ) from error
 
 
+def _why_absent(path: Path) -> str:
+    """Why a path leads to no file; a folder that may not be entered hides whether there is one."""
+    try:
+        os.stat(path)  # noqa: PTH116 - as os.path.exists does
+    except PermissionError:
+        return "permission to look into its folder is denied; expected a hash list (.hml)"
+    except (OSError, ValueError):
+        pass
+    return "no such file; `hashmatch list create` makes an empty list"
+
+
 def _foreign(path: Path) -> str:
     """What to say of a file that SQLite does not take for a database; no lock on such a file can matter to SQLite."""
     with path.open("rb") as file:
         head = file.read(8)
     if head.startswith(b"\x89HMX"):
         return f"{path}: is a compiled list; expected the list that it was compiled from (.hml)"
-    return f"{path}: found {head.hex(' ')} at its start; expected a hash list (.hml), which is an SQLite file"
+    # What stands there instead is not shown: a file of hashes begins with one.
+    return f"{path}: found another beginning; expected a hash list (.hml), which is an SQLite file"
 
 
 def _check_identity(path: Path, connection: sqlite3.Connection) -> None:
