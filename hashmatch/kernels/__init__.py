@@ -14,7 +14,6 @@ C compiler (``native/README.md``); `hashmatch.kernels.native` is the one module 
 
 from __future__ import annotations
 
-import operator
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -24,11 +23,23 @@ from typing import Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from hashmatch.errors import ArrayError, KernelUnavailableError, RadiusError, shorten
+from hashmatch.errors import ArrayError, KernelUnavailableError, shorten
 from hashmatch.kernels import ring
+from hashmatch.kernels.checks import (
+    FAMILY,
+    check_codes,
+    check_digest_table,
+    check_lookup_texts,
+    check_luma,
+    check_pixels,
+    check_plane,
+    checked_family,
+    checked_radius,
+    described,
+)
 from hashmatch.kernels.digests import Found, RowTexts
 from hashmatch.kernels.euclidean import MAX_EXACT_WIDTH
-from hashmatch.kernels.plane import MAX_SIDE, MIN_SIDE, PlaneHashes
+from hashmatch.kernels.plane import PlaneHashes
 
 __all__ = [
     "DIHEDRAL_ORDER",
@@ -62,11 +73,6 @@ ENVIRONMENT_VARIABLE = "HASHMATCH_KERNELS"
 
 #: Order of the eight orientations that `pdq_dihedral_from_luma` returns.
 DIHEDRAL_ORDER = ("original", "r90", "r180", "r270", "flipx", "flipy", "flip_plus", "flip_minus")
-
-#: The algorithms that `family_from_pixels` computes.
-FAMILY = ("phash", "dhash", "ahash")
-
-_MAX_WIDTH = 8191  # bytes: 65,528 bits, the most that a uint16 distance can hold
 
 HammingRange = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint16]]
 EuclideanRange = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint32]]
@@ -218,12 +224,12 @@ def hamming_range(queries: NDArray[np.uint8], database: NDArray[np.uint8], radiu
         RadiusError: not an integer, negative, or more than the bits of a code.
         KernelUnavailableError: the forced implementation is missing.
     """
-    _check_codes("queries", queries)
-    _check_codes("database", database)
+    check_codes("queries", queries)
+    check_codes("database", database)
     width = queries.shape[1]
     if database.shape[1] != width:
         raise ArrayError(f"queries are {width:,} bytes wide and the database {database.shape[1]:,}; expected one width")
-    return _loaded(active()).hamming_range(queries, database, _checked_radius(radius, 8 * width))
+    return _loaded(active()).hamming_range(queries, database, checked_radius(radius, 8 * width))
 
 
 def euclidean_range(queries: NDArray[np.uint8], codes: NDArray[np.uint8], radius: int) -> EuclideanRange:
@@ -243,13 +249,13 @@ def euclidean_range(queries: NDArray[np.uint8], codes: NDArray[np.uint8], radius
         RadiusError: not an integer, negative, or more than the largest distance.
         KernelUnavailableError: the forced implementation is missing.
     """
-    _check_codes("queries", queries)
-    _check_codes("codes", codes)
+    check_codes("queries", queries)
+    check_codes("codes", codes)
     width = queries.shape[1]
     if codes.shape[1] != width or width > MAX_EXACT_WIDTH:
         expected = f"one width, up to {MAX_EXACT_WIDTH}"
         raise ArrayError(f"queries are {width:,} bytes wide and codes {codes.shape[1]:,}; expected {expected}")
-    return _loaded(active()).euclidean_range(queries, codes, _checked_radius(radius, width * 255 * 255, "units"))
+    return _loaded(active()).euclidean_range(queries, codes, checked_radius(radius, width * 255 * 255, "units"))
 
 
 def ring_table(codes: NDArray[np.uint8], chunk: int) -> NDArray[np.uint8]:
@@ -266,10 +272,10 @@ def ring_table(codes: NDArray[np.uint8], chunk: int) -> NDArray[np.uint8]:
         ArrayError: wrong dtype or shape, or a chunk that the codes do not have.
         KernelUnavailableError: the forced implementation is missing.
     """
-    _check_codes("codes", codes)
+    check_codes("codes", codes)
     if codes.shape[1] not in ring.WIDTHS or not 0 <= chunk < codes.shape[1] // 2 or len(codes) >= 1 << 32:
         raise ArrayError(
-            f"codes are {_describe(codes)} and the chunk is {chunk}; expected uint8[n, 8] with a chunk of 0 to 3, or "
+            f"codes are {described(codes)} and the chunk is {chunk}; expected uint8[n, 8] with a chunk of 0 to 3, or "
             "uint8[n, 32] with a chunk of 0 to 15"
         )
     return _loaded(active()).ring_table(np.ascontiguousarray(codes), chunk)
@@ -289,7 +295,7 @@ def rgb_to_luma(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
         KernelUnavailableError: the forced implementation is missing.
     """
     if not isinstance(rgb, np.ndarray) or rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3:
-        raise ArrayError(f"pixels are {_describe(rgb)}; expected uint8[height, width, 3]")
+        raise ArrayError(f"pixels are {described(rgb)}; expected uint8[height, width, 3]")
     return _loaded(active()).rgb_to_luma(rgb)
 
 
@@ -307,7 +313,7 @@ def pdq_from_luma(luma: NDArray[np.float32]) -> tuple[NDArray[np.uint8], int]:
         ArrayError: wrong dtype or shape, or a value outside 0 to 255 (NaN included).
         KernelUnavailableError: the forced implementation is missing.
     """
-    _check_luma(luma)
+    check_luma(luma)
     return _loaded(active()).pdq_from_luma(luma)
 
 
@@ -325,7 +331,7 @@ def pdq_dihedral_from_luma(luma: NDArray[np.float32]) -> tuple[NDArray[np.uint8]
         ArrayError: wrong dtype or shape, or a value outside 0 to 255 (NaN included).
         KernelUnavailableError: the forced implementation is missing.
     """
-    _check_luma(luma)
+    check_luma(luma)
     return _loaded(active()).pdq_dihedral_from_luma(luma)
 
 
@@ -345,7 +351,7 @@ def pdq_from_pixels(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
         ArrayError: wrong dtype or shape.
         KernelUnavailableError: the forced implementation is missing.
     """
-    _check_pixels(pixels)
+    check_pixels(pixels)
     return _loaded(active()).pdq_from_pixels(pixels)
 
 
@@ -362,7 +368,7 @@ def pdq_dihedral_from_pixels(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint
         ArrayError: wrong dtype or shape.
         KernelUnavailableError: the forced implementation is missing.
     """
-    _check_pixels(pixels)
+    check_pixels(pixels)
     return _loaded(active()).pdq_dihedral_from_pixels(pixels)
 
 
@@ -380,7 +386,7 @@ def pdq_batch(pictures: Sequence[NDArray[np.uint8]]) -> tuple[NDArray[np.uint8],
         KernelUnavailableError: the forced implementation is missing.
     """
     for picture in pictures:
-        _check_pixels(picture)
+        check_pixels(picture)
     implementation = _loaded(active())
     codes, qualities = np.empty((len(pictures), 32), np.uint8), np.empty(len(pictures), np.uint8)
     for row, picture in enumerate(pictures):
@@ -410,8 +416,8 @@ def family_from_pixels(
         ValueError: an unknown name, or a ``vertical_first`` that is not 0, 1 or 2.
         KernelUnavailableError: the forced implementation is missing.
     """
-    chosen = _check_family(names, vertical_first)
-    _check_pixels(pixels, 1)
+    chosen = checked_family(names, vertical_first)
+    check_pixels(pixels, 1)
     return _loaded(active()).family_from_pixels(pixels, chosen, vertical_first)
 
 
@@ -433,9 +439,9 @@ def family_batch(
         ValueError: an unknown name, or a ``vertical_first`` that is not 0, 1 or 2.
         KernelUnavailableError: the forced implementation is missing.
     """
-    chosen = _check_family(names, vertical_first)
+    chosen = checked_family(names, vertical_first)
     for picture in pictures:
-        _check_pixels(picture, 1)
+        check_pixels(picture, 1)
     implementation = _loaded(active())
     count = len(pictures)
     result = {name: (np.zeros((count, 8), np.uint8), np.zeros(count, np.bool_)) for name in chosen}
@@ -466,11 +472,8 @@ def plane_hashes(plane: NDArray[np.uint8], names: Iterable[str], *, vertical_fir
         KernelUnavailableError: the forced implementation is missing.
     """
     chosen = tuple(names)
-    _check_family((name for name in chosen if name != "pdq"), vertical_first)
-    right = isinstance(plane, np.ndarray) and plane.dtype == np.uint8 and plane.ndim == 2
-    if not right or min(plane.shape) < MIN_SIDE or max(plane.shape) > MAX_SIDE:
-        sides = f"of {MIN_SIDE} to {MAX_SIDE:,} pixels a side"
-        raise ArrayError(f"the plane is {_describe(plane)}; expected uint8[height, width] {sides}")
+    checked_family((name for name in chosen if name != "pdq"), vertical_first)
+    check_plane(plane)
     return _loaded(active()).plane_hashes(plane, chosen, vertical_first)
 
 
@@ -496,15 +499,7 @@ def digest_lookup(
         OSError: the arrays are views of a mapped file that has become shorter.
         KernelUnavailableError: the forced implementation is missing.
     """
-    _check_codes("values", values, 8)
-    _check_codes("queries", queries, 8)
-    if queries.shape[1] != values.shape[1]:
-        raise ArrayError(
-            f"queries are {queries.shape[1]:,} bytes wide and values {values.shape[1]:,}; expected one width"
-        )
-    right = isinstance(table, np.ndarray) and table.dtype == np.uint32 and table.ndim == 1
-    if not right or not 3 <= len(table) <= (1 << 31) + 1 or (len(table) - 1).bit_count() != 1:
-        raise ArrayError(f"the table is {_describe(table)}; expected uint32[2**bits + 1] with bits from 1 to 31")
+    check_digest_table(values, table, queries)
     return _loaded(active()).digest_lookup(values, table, queries)
 
 
@@ -537,9 +532,9 @@ def parse_digest_lines(
         ValueError: ``start``, ``found`` or ``paths`` lie outside their ranges.
         KernelUnavailableError: the forced implementation is missing.
     """
-    _check_codes("out", out, 4)
+    check_codes("out", out, 4)
     if not out.flags.c_contiguous or not out.flags.writeable or out.shape[1] % 4:
-        raise ArrayError(f"out is {_describe(out)}; expected a contiguous writable array, its width a multiple of 4")
+        raise ArrayError(f"out is {described(out)}; expected a contiguous writable array, its width a multiple of 4")
     if not 0 <= start <= len(text) or not 0 <= found <= len(out) or paths not in (-1, 0, 1):
         raise ValueError(f"start {start}, found {found} or paths {paths} is outside its range")
     return _loaded(active()).parse_digest_lines(text, start, out, found, paths)
@@ -571,78 +566,7 @@ def write_lookup_lines(
         OSError: the arrays are views of a mapped file that has become shorter.
         KernelUnavailableError: the forced implementation is missing.
     """
-    _check_codes("digests", found.digests, 4)
-    if found.digests.shape[1] % 4:
-        raise ArrayError(f"digests are {_describe(found.digests)}; expected a width that is a multiple of 4")
-    for name, array, dtype, length in (
-        ("first", found.first, np.int64, len(found.digests)),
-        ("last", found.last, np.int64, len(found.digests)),
-        ("rows", texts.rows, np.uint32, None),
-        ("source", texts.source, np.uint32, None),
-        ("category", texts.category, np.uint32, len(texts.source)),
-        ("ref_offsets", texts.ref_offsets, np.uint64, len(texts.source) + 1),
-        ("ref_text", texts.ref_text, np.uint8, None),
-        ("source names", texts.sources.text, np.uint8, None),
-        ("source offsets", texts.sources.offsets, np.uint64, None),
-        ("category names", texts.categories.text, np.uint8, None),
-        ("category offsets", texts.categories.offsets, np.uint64, None),
-        ("out", out, np.uint8, None),
-    ):
-        right = isinstance(array, np.ndarray) and array.dtype == dtype and array.ndim == 1 and array.flags.c_contiguous
-        if not right or length not in (None, len(array)):
-            expected = f"{np.dtype(dtype)}[{'n' if length is None else f'{length:,}'}]"
-            raise ArrayError(f"{name} is {_describe(array)}; expected {expected}, contiguous")
-    if not out.flags.writeable:
-        raise ArrayError("out is read-only; expected a writable array")
+    check_lookup_texts(found, texts, out)
     if not 0 <= query <= len(found.digests) or position < 0:
         raise ValueError(f"query {query} or position {position} is outside its range")
     return _loaded(active()).write_lookup_lines(found, texts, out, query, position, hits_only=hits_only)
-
-
-def _describe(value: object) -> str:
-    if not isinstance(value, np.ndarray):
-        return f"a {type(value).__name__}"
-    return f"{value.dtype}[{', '.join(str(side) for side in value.shape)}]"
-
-
-def _check_codes(what: str, codes: NDArray[np.uint8], least: int = 1) -> None:
-    right = isinstance(codes, np.ndarray) and codes.dtype == np.uint8 and codes.ndim == 2
-    if not right or not least <= codes.shape[1] <= _MAX_WIDTH:
-        expected = f"uint8[n, width] with a width of {least} to {_MAX_WIDTH:,}"
-        raise ArrayError(f"{what} are {_describe(codes)}; expected {expected}")
-
-
-def _check_pixels(pixels: NDArray[np.uint8], least: int = 0) -> None:
-    right = isinstance(pixels, np.ndarray) and pixels.dtype == np.uint8 and pixels.ndim in (2, 3)
-    if not right or (pixels.ndim == 3 and pixels.shape[2] not in (3, 4)) or min(pixels.shape[:2]) < least:
-        expected = "uint8[height, width], uint8[height, width, 3] or uint8[height, width, 4]"
-        sides = ", of at least one pixel" if least else ""
-        raise ArrayError(f"pixels are {_describe(pixels)}; expected {expected}{sides}")
-
-
-def _check_family(names: Iterable[str], vertical_first: int) -> tuple[str, ...]:
-    chosen = tuple(names)
-    for name in chosen:
-        if name not in FAMILY:
-            raise ValueError(f"unknown name {shorten(str(name))}; expected some of {', '.join(FAMILY)}")
-    if isinstance(vertical_first, bool) or vertical_first not in (0, 1, 2):
-        raise ValueError(f"vertical_first is {shorten(str(vertical_first))}; expected 0, 1 or 2")
-    return chosen
-
-
-def _check_luma(luma: NDArray[np.float32]) -> None:
-    if not isinstance(luma, np.ndarray) or luma.dtype != np.float32 or luma.ndim != 2:
-        raise ArrayError(f"luma is {_describe(luma)}; expected float32[height, width]")
-    # Also catches NaN, which no comparison holds for: a running sum would spread it over the whole picture.
-    if luma.size and not (luma.min() >= 0 and luma.max() <= 255):
-        raise ArrayError(f"luma runs from {luma.min()} to {luma.max()}; expected values from 0 to 255")
-
-
-def _checked_radius(radius: int, most: int, of: str = "bits") -> int:
-    try:
-        value = operator.index(radius)
-    except TypeError:
-        value = -1
-    if isinstance(radius, bool) or not 0 <= value <= most:
-        raise RadiusError(f"radius is {shorten(radius)}; expected a whole number of {of} from 0 to {most:,}")
-    return value
