@@ -6,8 +6,9 @@ import hashlib
 import json
 import random
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -15,10 +16,11 @@ from hypothesis import strategies as st
 
 from hashmatch.errors import ConflictError, DeltaError, HashMatchError, RoleError, UsageError
 from hashmatch.lists import delta as delta_module
+from hashmatch.lists.blocks import Blocks
 from hashmatch.lists.delta import write_delta
 from hashmatch.lists.entry import Entry, Opinion
 from hashmatch.lists.store import HashList
-from hashmatch.lists.versions import changed_fields, key_changes, opinion_changes, resolve
+from hashmatch.lists.versions import changed_fields, key_changes, opinion_changes, opinion_differences, resolve
 
 
 def md5(value: object) -> bytes:
@@ -193,7 +195,12 @@ def set_put(key: str, value: object):
     ("change", "message"),
     [
         (set_put("hashes", "AQAAAA=="), "no list writes"),
-        (set_put("hashes", "AAAAAA=="), "leads to"),
+        (set_put("hashes", "AAAAAA=="), "without hashes"),
+        (set_put("metadata", '{"a":' + "[" * 50_000 + "]" * 50_000 + "}"), "canonical"),
+        (set_put("opinions", "[" * 50_000), "opinions"),
+        (set_put("opinions", '[["' + "d41d8cd98f00b204" * 2 + '","O",true,""]]'), "opinions"),
+        (set_put("category", ["", ""]), "category"),
+        (set_put("category", ["a", "\0"]), "delta"),
         (set_put("hashes", "?"), "base64"),
         (set_put("hashes", 5), "no list writes"),
         (set_put("category", ["a"]), "category"),
@@ -212,6 +219,13 @@ def set_put(key: str, value: object):
         (lambda lines: [*lines[:2], lines[1], *lines[2:]], "order"),
         (lambda lines: [lines[0], {"other": {}}, *lines[1:]], "expected one of"),
         (lambda lines: [lines[0], {"put": []}, *lines[1:]], "expected one of"),
+        (lambda lines: [lines[0], {"d41d8cd98f00b204" * 2: {}}, *lines[1:]], "found 32 characters; expected one of"),
+        (lambda lines: [*lines[:-1], lines[-2], lines[-1]], "opinions that are not in order"),
+        (lambda lines: lines[-2]["opinion"].update(organisation=""), "organisation"),
+        (lambda lines: lines[-2]["opinion"].update(organisation=" O"), "organisation"),
+        (lambda lines: lines[-2]["opinion"].update(algorithm="md4"), "algorithm"),
+        (lambda lines: lines[-2]["opinion"].update(affirmative=1), "neither"),
+        (lambda lines: lines[-2]["opinion"].update(reason=None), "reason"),
         (lambda lines: lines[0].update(hashmatch_delta=2), "version 1"),
         (lambda lines: lines[0].update(role="known-good"), "role"),
         (lambda lines: lines[0].update(base=5), "base and target"),
@@ -226,6 +240,7 @@ def test_forged_deltas(lives: tuple[HashList, Path], tmp_path: Path, change: obj
         with pytest.raises(DeltaError, match=message) as caught:
             opened.apply_delta(path)
         assert "changed" in str(caught.value)
+        assert "d41d8cd9" not in str(caught.value)
     assert copy.read_bytes() == before
 
 
@@ -237,6 +252,58 @@ def test_more_than_a_batch(known: HashList, tmp_path: Path, monkeypatch: pytest.
     with HashList.open(tmp_path / "copy.hml") as opened:
         opened.apply_delta(written(known, tmp_path / "d.jsonl", "0"))
         assert content(opened) == content(known)
+
+
+def test_batches_of_bytes(known: HashList, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits to be put in is bounded in bytes, and not only in entries."""
+    monkeypatch.setattr(delta_module, "_BATCH_BYTES", 1000)
+    shutil.copy(known.path, tmp_path / "copy.hml")
+    known.import_entries([entry(f"{n:03}", metadata={"k": "x" * 300}) for n in range(50)], "S")
+    sizes: list[int] = []
+    real = Blocks.apply
+
+    def apply(self: Blocks, source: int, changes: Sequence[Any], *rest: Any) -> None:
+        sizes.append(len(changes))
+        real(self, source, changes, *rest)
+
+    monkeypatch.setattr(Blocks, "apply", apply)
+    with HashList.open(tmp_path / "copy.hml") as opened:
+        opened.apply_delta(written(known, tmp_path / "d.jsonl", "0"))
+        assert content(opened) == content(known)
+    assert sum(sizes) == 50
+    assert max(sizes) < 5
+
+
+def test_sources_stand_in_the_order_of_their_names(known: HashList, tmp_path: Path) -> None:
+    """Whatever the order in which the list came to know them; so do the opinions."""
+    shutil.copy(known.path, tmp_path / "copy.hml")
+    for source in "TSU":
+        known.import_entries([entry("b"), entry("a")], source)
+        for organisation in "PO":
+            known.give_opinion(source, ["b", "a"], organisation, affirmative=False)
+    path = written(known, tmp_path / "d.jsonl", "0")
+    found = [next(iter(json.loads(line).values())) for line in path.read_text().splitlines()[1:-1]]
+    keys = [(record["source"], record["ref"], record.get("organisation", "")) for record in found]
+    assert keys[:6] == [(source, ref, "") for source in "STU" for ref in "ab"]
+    assert keys[6:] == [(source, ref, who) for source in "STU" for ref in "ab" for who in "OP"]
+    with HashList.open(tmp_path / "copy.hml") as opened:
+        opened.apply_delta(path)
+        assert content(opened) == content(known)
+
+
+def test_lists_that_differ_in_opinions_only(known: HashList, tmp_path: Path) -> None:
+    known.import_entries([entry("a"), entry("b")], "S")
+    known.give_opinion("S", ["a"], "O", affirmative=True)
+    known.give_opinion("S", ["b"], "O", affirmative=True)
+    shutil.copy(known.path, tmp_path / "copy.hml")
+    known.give_opinion("S", ["a"], "O", affirmative=False)
+    known.give_opinion("S", ["b"], "P", affirmative=False, algorithm="md5")
+    with HashList.open(tmp_path / "copy.hml", read_only=True) as other, known.reading(), other.reading():
+        assert list(opinion_differences(known, other)) == [
+            ("S", "a", Opinion("", "O", False), Opinion("", "O", True)),
+            ("S", "b", Opinion("md5", "P", False), None),
+        ]
+        assert list(opinion_differences(other, other)) == []
 
 
 def test_a_withdrawn_hash_is_in_no_delta(known: HashList, tmp_path: Path) -> None:

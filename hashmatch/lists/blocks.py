@@ -196,11 +196,13 @@ class Blocks:
                 unchanged(refs[at:end])
                 at = end
                 continue
-            replaced = list(run.blocks)
-            rows = [row for block in run.blocks for row in self.verified(block)]
+            replaced: list[StoredBlock] = []
+            rows: list[Row] = []
             while True:
+                replaced += run.blocks
+                held = [row for block in run.blocks for row in self.verified(block)]
                 end = len(changes) if run.upper is None else bisect_right(refs, run.upper, at)
-                rows = _merge(rows, changes[at:end], judge)
+                rows += _merge(held, changes[at:end], judge)
                 at = end
                 if run.upper is None or not rows or ends_block(rows[-1][0]):
                     break
@@ -209,8 +211,6 @@ class Blocks:
                 if following is None:
                     break
                 run = self._run(source, following.last)
-                replaced += run.blocks
-                rows += [row for block in run.blocks for row in self.verified(block)]
             self._replace(source, replaced, rows, list(map(_tag_of, rows)))
 
     def append(self, source: int, rows: list[Row], number: int) -> None:

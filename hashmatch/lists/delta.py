@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -20,7 +19,8 @@ from hashmatch._version import __version__
 from hashmatch.algorithms import ALGORITHMS
 from hashmatch.errors import DeltaError, RecordError, UsageError, shorten
 from hashmatch.lists.block import Row
-from hashmatch.lists.entry import MEDIA_TYPES, Opinion, canonical_json, opinions_of, unpack_hashes
+from hashmatch.lists.entry import MEDIA_TYPES, Opinion, canonical_json, is_metadata, opinions_of, unpack_hashes
+from hashmatch.lists.formats.cells import shown
 from hashmatch.lists.formats.jsonl import parse_object
 from hashmatch.lists.formats.source import Input
 from hashmatch.lists.names import encodable, source_name
@@ -36,6 +36,8 @@ __all__ = ["DeltaSummary", "apply_delta", "write_delta"]
 VERSION = 1
 #: Rows that are put into the list at once.
 _BATCH = 20_000
+#: Bytes of their texts and hashes at which fewer are put in.
+_BATCH_BYTES = 32 << 20
 #: What becomes of a key. ``put``: this is its entry now (a retraction that stood is taken back); ``remove``: it has no
 #: entry any more, and no retraction; ``retract`` and ``restore``: its retraction, made and taken back without an entry.
 _KINDS = ("put", "remove", "retract", "restore")
@@ -235,7 +237,7 @@ class _Reader:
             self._digest.update(raw)
             kind, record = next(iter(found.items()), ("", None))
             if len(found) != 1 or kind not in (*_KINDS, "opinion") or not isinstance(record, dict):
-                raise self.problem(f"found {shorten(', '.join(found))}; expected one of {', '.join(_KINDS)} or opinion")
+                raise self.problem(f"found {shown(', '.join(found))}; expected one of {', '.join(_KINDS)} or opinion")
             texts = (record.get("source"), record.get("ref"))
             if not all(isinstance(text, str) and text and "\0" not in text and encodable(text) for text in texts):
                 raise self.problem(f"found a {kind} without source and reference")
@@ -268,7 +270,9 @@ class _Writer:
         self._name = ""
         self._source = 0
         self._last = ""
+        self._last_opinion = ("", "", "")
         self._opinions = False
+        self._bytes = 0
         self._restored: list[str] = []
         self._retracted: dict[str, str] = {}
         self._changes: list[tuple[str, Row | None]] = []
@@ -282,7 +286,7 @@ class _Writer:
         name, ref = record["source"], record["ref"]
         if name != self._name:
             self.flush()
-            if name < self._name and not self._opinions and kind != "opinion":
+            if name < self._name and (self._opinions or kind != "opinion"):
                 raise ValueError("sources that are not in order")
             self._use(name)
         if kind == "opinion":
@@ -294,29 +298,35 @@ class _Writer:
             raise ValueError("references that are not in order")
         self._last = ref
         if kind == "put":
-            self._changes.append((ref, _row(ref, record, self._number)))
+            row = _row(ref, record, self._number)
+            self._changes.append((ref, row))
+            self._bytes += len(row[4]) + len(row[5]) + len(row[6])
         elif kind == "remove":
             self._changes.append((ref, None))
         elif kind == "retract":
             self._retracted[ref] = _text(record, "reason", "")
         if kind in ("put", "restore"):
             self._restored.append(ref)
-        if len(self._restored) + len(self._retracted) + len(self._changes) >= _BATCH:
+        self._bytes += len(ref)
+        waiting = len(self._restored) + len(self._retracted) + len(self._changes)
+        if waiting >= _BATCH or self._bytes >= _BATCH_BYTES:
             self.flush()
 
     def _use(self, name: str) -> None:
-        try:
-            sound = source_name(name) == name
-        except UsageError:
-            sound = False
-        if not sound:
+        if not _is_name(name):
             raise ValueError("a source whose name is none")
         self._name, self._last, self._source = name, "", self._known.add_source(name)
+        self._last_opinion = ("", "", "")
 
     def _take_opinion(self, ref: str, record: Mapping[str, Any]) -> None:
         algorithm, organisation = _text(record, "algorithm"), _text(record, "organisation")
         if algorithm and algorithm not in ALGORITHMS:
             raise ValueError("an unknown algorithm")
+        if not _is_name(organisation):
+            raise ValueError("an organisation whose name is none")
+        if (ref, algorithm, organisation) <= self._last_opinion:
+            raise ValueError("opinions that are not in order")
+        self._last_opinion = (ref, algorithm, organisation)
         opinion: Opinion | tuple[str, str] = (algorithm, organisation)
         if "affirmative" in record:
             if type(record["affirmative"]) is not bool:
@@ -339,7 +349,7 @@ class _Writer:
                 return new
 
             self._known.blocks.apply(source, self._changes, judge)
-        self._restored, self._retracted, self._changes = [], {}, []
+        self._restored, self._retracted, self._changes, self._bytes = [], {}, [], 0
 
 
 def _row(ref: str, record: Mapping[str, Any], number: int) -> Row:
@@ -347,10 +357,14 @@ def _row(ref: str, record: Mapping[str, Any], number: int) -> Row:
         packed = base64.b64decode(record["hashes"], validate=True)
     except binascii.Error as error:
         raise ValueError("hashes that are not base64") from error
-    unpack_hashes(packed)
+    if not unpack_hashes(packed)[0]:
+        raise ValueError("an entry without hashes")
     category = record.get("category")
     if category is not None and (
-        not isinstance(category, list) or len(category) != 2 or not all(isinstance(text, str) for text in category)
+        not isinstance(category, list)
+        or len(category) != 2
+        or not all(isinstance(text, str) and "\0" not in text for text in category)
+        or not any(category)
     ):
         raise ValueError("a category that is none")
     size = record.get("size")
@@ -359,10 +373,17 @@ def _row(ref: str, record: Mapping[str, Any], number: int) -> Row:
     media, metadata, opinions = (_text(record, key, "") for key in ("media_type", "metadata", "opinions"))
     if media and media not in MEDIA_TYPES:
         raise ValueError("an unknown media type")
-    if metadata and (not isinstance(json.loads(metadata), dict) or canonical_json(json.loads(metadata)) != metadata):
+    if metadata and not is_metadata(metadata):
         raise ValueError("metadata that is not canonical")
     opinions_of(opinions)
     return (ref, tuple(category) if category else None, media, size, metadata, packed, opinions, number)
+
+
+def _is_name(text: str) -> bool:
+    try:
+        return source_name(text) == text
+    except UsageError:
+        return False
 
 
 def _text(record: Mapping[str, Any], key: str, default: str | None = None) -> str:

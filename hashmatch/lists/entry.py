@@ -170,7 +170,8 @@ def opinions_of(text: str) -> tuple[Opinion, ...]:
         kinds = {tuple(map(type, opinion)) for opinion in opinions}
         sound = kinds == {(str, str, bool, str)} and opinions_text(opinions) == text
     except (RecordError, TypeError, RecursionError) as error:
-        raise ValueError(f"opinions that no import writes ({error})") from error
+        # Without the error's own words: they quote, and what stands in a wrong place may be a hash.
+        raise ValueError("opinions that no import writes") from error
     if not sound:
         raise ValueError("opinions that no import writes")
     return opinions

@@ -164,8 +164,9 @@ class History:
             (references withdrawn, references of new tombstones for which there was no entry), each ascending.
         """
         execute = self._connection.execute
-        standing = self.withdrawn(source)
-        fresh = sorted(reasons.keys() - standing)
+        # Asked one by one: a source may have many more retractions than come in one go.
+        query = "SELECT 1 FROM retraction WHERE source = ? AND ref = ? AND undone IS NULL"
+        fresh = [ref for ref in sorted(reasons) if execute(query, (source, ref)).fetchone() is None]
         withdrawn: list[str] = []
 
         def judge(old: Row | None, _new: Row | None) -> None:
@@ -253,20 +254,21 @@ class History:
             found.setdefault(ref, []).append(Opinion(algorithm, organisation, bool(affirmative), reason))
         return found
 
-    def opinions_since(self, number: int) -> Iterator[tuple[int, str, Opinion, int, int | None]]:
-        """(source, reference, opinion, change that brought it, change that ended it or None) of every opinion that was
-        given here and changed after change ``number``, with its other versions, by key, algorithm and organisation.
+    def opinions_since(self, number: int, source: int) -> Iterator[tuple[str, Opinion, int, int | None]]:
+        """(reference, opinion, change that brought it, change that ended it or None) of every opinion that was given
+        here on a source's entries and changed after change ``number``, with its other versions, by reference, algorithm
+        and organisation.
         """
         query = (
-            "SELECT source, ref, algorithm, organisation, affirmative, reason, change, ended FROM opinion o"
-            " WHERE EXISTS (SELECT 1 FROM opinion n WHERE (n.change > ? OR n.ended > ?) AND n.source = o.source"
-            " AND n.ref = o.ref AND n.algorithm = o.algorithm AND n.organisation = o.organisation)"
-            " ORDER BY source, ref, algorithm, organisation, change"
+            "SELECT ref, algorithm, organisation, affirmative, reason, change, ended FROM opinion o"
+            " WHERE source = ? AND EXISTS (SELECT 1 FROM opinion n WHERE (n.change > ? OR n.ended > ?)"
+            " AND n.source = o.source AND n.ref = o.ref AND n.algorithm = o.algorithm"
+            " AND n.organisation = o.organisation) ORDER BY ref, algorithm, organisation, change"
         )
-        for source, ref, algorithm, organisation, affirmative, reason, change, ended in self._connection.execute(
-            query, (number, number)
+        for ref, algorithm, organisation, affirmative, reason, change, ended in self._connection.execute(
+            query, (source, number, number)
         ):
-            yield source, ref, Opinion(algorithm, organisation, bool(affirmative), reason), change, ended
+            yield ref, Opinion(algorithm, organisation, bool(affirmative), reason), change, ended
 
     def opinion_versions(self, source: int, ref: str) -> list[tuple[Opinion, int, int | None]]:
         """(opinion, change that brought it, change that ended it or None) of an entry, oldest first."""

@@ -31,6 +31,7 @@ __all__ = [
     "life",
     "list_differences",
     "opinion_changes",
+    "opinion_differences",
     "opinion_text",
     "resolve",
 ]
@@ -248,20 +249,42 @@ def life(known: HashList, source: str, ref: str) -> list[Event]:
 
 
 def opinion_changes(known: HashList, first: int, last: int | None = None) -> Iterator[OpinionChange]:
-    """The opinions noted in the list that differ between two changes; see `key_changes`."""
-    names = {number: name for name, number in known.source_numbers().items()}
-    found = known.history.opinions_since(first)
-    for (source, ref, _, _), group in groupby(found, lambda item: (item[0], item[1], item[2][0], item[2][1])):
-        versions = list(group)
+    """The opinions noted in the list that differ between two changes, by source, reference, algorithm and organisation;
+    see `key_changes`.
+    """
+    for name, number in known.source_numbers().items():
+        found = known.history.opinions_since(first, number)
+        for (ref, _, _), group in groupby(found, lambda item: (item[0], item[1][0], item[1][1])):
+            versions = [item[1:] for item in group]
+            before, after = _opinion_at(versions, first), _opinion_at(versions, last)
+            if before != after:
+                yield OpinionChange(name, ref, before, after)
 
-        def at(moment: int | None, versions: list[tuple[int, str, Opinion, int, int | None]] = versions) -> Any:
-            for _, _, opinion, since, ended in versions:
-                if (moment is None or since <= moment) and (ended is None or (moment is not None and moment < ended)):
-                    return opinion
-            return None
 
-        if at(first) != at(last):
-            yield OpinionChange(names[source], ref, at(first), at(last))
+def _opinion_at(versions: list[tuple[Opinion, int, int | None]], moment: int | None) -> Opinion | None:
+    """The one of (opinion, change that brought it, change that ended it) that stood after change ``moment``."""
+    for opinion, since, ended in versions:
+        if (moment is None or since <= moment) and (ended is None or (moment is not None and moment < ended)):
+            return opinion
+    return None
+
+
+def opinion_differences(ours: HashList, theirs: HashList) -> Iterator[OpinionChange]:
+    """The opinions noted in two lists that differ: ``before`` is ours, ``after`` theirs; see `list_differences`."""
+    numbers = [known.source_numbers() for known in (ours, theirs)]
+    for name in sorted({*numbers[0], *numbers[1]}):
+        sides = [
+            {
+                (ref, *opinion[:2]): opinion
+                for ref, opinions in (known.history.opinions(of[name]) if name in of else {}).items()
+                for opinion in opinions
+            }
+            for known, of in zip((ours, theirs), numbers, strict=True)
+        ]
+        for key in sorted(sides[0].keys() | sides[1].keys()):
+            before, after = (side.get(key) for side in sides)
+            if before != after:
+                yield OpinionChange(name, key[0], before, after)
 
 
 def changed_fields(before: Row, after: Row) -> list[Field]:
