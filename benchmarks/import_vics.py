@@ -157,13 +157,13 @@ def main() -> int:
     parser.add_argument(
         "--plain", action="store_true", help="also without the extra fast: the standard library decodes"
     )
-    parser.add_argument("--keep", type=Path, help="folder in which vics.json and known.hml are kept and found again")
+    parser.add_argument("--keep", type=Path, help="folder in which vics.json and vics.hml are kept and found again")
     options = parser.parse_args()
     show_stamp()
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.keep or Path(temporary)
         folder.mkdir(exist_ok=True)
-        document, known = folder / "vics.json", folder / "known.hml"
+        document, known = folder / "vics.json", folder / "vics.hml"
         if not document.exists():
             command = [sys.executable, Path(__file__).with_name("generate_vics.py"), "--media", str(options.media)]
             command += ["--version", options.version, "--cases", str(options.cases), "--out", document]
