@@ -32,7 +32,12 @@ from vectormakers import committed, file_tier, png, resampling  # noqa: E402
 
 Vector = dict[str, Any]
 FAMILY = ("phash", "dhash", "ahash", "whash")
-JSON_FILES = sorted(p.relative_to(FOLDER).as_posix() for p in FOLDER.rglob("*.json") if p.name != "schema.json")
+#: Documents of vectors; a list may be JSON itself.
+JSON_FILES = sorted(
+    p.relative_to(FOLDER).as_posix()
+    for p in FOLDER.rglob("*.json")
+    if p.name != "schema.json" and p.parent.name not in ("valid", "invalid")
+)
 
 
 def load(name: str) -> dict[str, Any]:
@@ -389,7 +394,7 @@ def as_expected(entry: Entry) -> dict[str, Any]:
         "size": entry.size,
         "metadata": entry.fields,
         "empty_digests": entry.dropped,
-    }
+    } | ({"origin": entry.origin} if entry.origin else {})
 
 
 def lists(*, valid: bool) -> list[Any]:
@@ -398,8 +403,14 @@ def lists(*, valid: bool) -> list[Any]:
 
 
 @pytest.fixture
-def known(tmp_path: Path) -> Any:
-    with HashList.open(tmp_path / "list.hml", create=True) as opened:
+def known(tmp_path: Path, vector: Vector) -> Any:
+    """A list of the role that the file is for."""
+    try:
+        with open_entries(FOLDER / vector["input"]["file"], vector["input"]["format"]) as reading:
+            role = reading.format.role or "known"
+    except errors.InputError:
+        role = "known"
+    with HashList.open(tmp_path / "list.hml", create=True, role=role) as opened:
         yield opened
 
 
@@ -434,7 +445,9 @@ def test_valid_list(vector: Vector, known: HashList) -> None:
         found = (
             stored[entry["ref"]] if entry["ref"] else next(s for s in stored.values() if s["hashes"] == entry["hashes"])
         )
-        assert found | {"ref": entry["ref"]} == entry | {"empty_digests": 0}
+        # Whose entry it is, its source says.
+        said = {key: value for key, value in entry.items() if key != "origin"}
+        assert found | {"ref": entry["ref"]} == said | {"empty_digests": 0}
     again = known.import_entries(entries, "S")
     assert (again.added, again.replaced, again.snapshot) == (0, 0, summary.snapshot)
 

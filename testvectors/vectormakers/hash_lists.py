@@ -9,6 +9,7 @@ from __future__ import annotations
 from vectormakers.committed import document
 from vectormakers.list_files import Lists
 from vectormakers.lists_by_line import add_foreign, add_hashdeep, add_pdq, add_sums
+from vectormakers.lists_foreign import add_dfxml, add_hashkeeper, add_ncmec, add_nsrl2, add_vics
 from vectormakers.lists_tabular import add_csv, add_icse, add_jsonl
 
 __all__ = ["make"]
@@ -19,6 +20,8 @@ def make() -> tuple[dict[str, bytes], bytes]:
     lists = Lists()
     for add in (add_icse, add_csv, add_jsonl, add_hashdeep, add_sums, add_pdq, add_foreign):
         add(lists)
+    for add in (add_vics, add_ncmec, add_dfxml, add_nsrl2, add_hashkeeper):
+        add(lists)
     units = {
         "file": "path below testvectors/",
         "input.format": "name of the format where the user says it (--from), else null: it is detected",
@@ -27,6 +30,7 @@ def make() -> tuple[dict[str, bytes], bytes]:
         "hashes": "raw hashes in lower-case hexadecimal, whatever their form in the file",
         "quality": "0 to 100",
         "size": "bytes, null where it is not stated",
+        "origin": "who of a list of several organisations the entry comes from; absent where the list does not say",
         "empty_digests": "digests of the empty file that the reader left out of the record",
         "error": "class in hashmatch.errors, not one of its bases",
         "by": "step that refuses the file: detect (before any record), read (a record, or all from there on), import",
@@ -37,6 +41,6 @@ def make() -> tuple[dict[str, bytes], bytes]:
         "where the file as a whole is refused all the same",
     }
     comment = (
-        "Hash lists in every format that is read. The hashes are bytes without meaning; none is the hash of anything."
+        "Hash lists in most of the text formats. The hashes are bytes without meaning; none is the hash of anything."
     )
     return lists.files, document("lists", comment, units, lists.vectors)
