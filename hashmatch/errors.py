@@ -230,7 +230,8 @@ class RecordError(InputError):
             where.append(f"record {self.record:,}")
         if self.field is not None:
             where.append(f"field {self.field!r}")
-        return f"{', '.join(where)}: {self.reason}" if where else self.reason
+        # Names of columns, keys and elements come from the file.
+        return printable(f"{', '.join(where)}: {self.reason}" if where else self.reason)
 
 
 class HashTextError(RecordError):

@@ -162,3 +162,14 @@ def test_a_namespace_in_a_message_is_written_out(tmp_path: Path) -> None:
         with pytest.raises(RecordError, match=r"\\u2028") as caught, open_entries(path, "dfxml") as reading:
             list(reading)
         assert str(caught.value).isprintable()
+
+
+def test_a_column_that_is_named_like_a_hash_is_not_named(tmp_path: Path) -> None:
+    """Found by fuzzing: of columns with nested values, the name stood in the message."""
+    pa = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "list.parquet"
+    parquet.write_table(pa.table({"md5": [bytes(range(16))], "0f" * 16: [["\0"]]}), path)
+    with open_entries(path) as reading:
+        (problem,) = reading
+    assert "field 'a name of 32 characters': found the control character U+0000" in str(problem)

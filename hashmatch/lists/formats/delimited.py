@@ -9,11 +9,11 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Sequence
 
-from hashmatch.errors import RecordError, printable
+from hashmatch.errors import RecordError
 from hashmatch.lists.formats.cells import shown
 from hashmatch.lists.formats.source import Input
 
-__all__ = ["Records", "csv_problem", "fit", "header_columns"]
+__all__ = ["Records", "fit", "header_columns"]
 
 #: ``csv`` keeps its limit in a C long, which has 32 bits on Windows.
 _MAX_FIELD = (1 << 31) - 1
@@ -190,12 +190,7 @@ class _Quoted:
             return "found a quoted field that is not closed by the end of the file; expected its closing quote"
         if "new-line character" in str(error):
             return "found a carriage return that is not quoted; expected lines that end with LF or CR LF"
-        return f"found what is not valid CSV ({csv_problem(error)}); expected quotes around whole cells, doubled inside"
-
-
-def csv_problem(error: csv.Error) -> str:
-    """What ``csv`` says of a record; it names the delimiter, which may be a tab."""
-    return printable(str(error))
+        return f"found what is not valid CSV ({error}); expected quotes around whole cells, doubled inside"
 
 
 def header_columns(cells: Sequence[str], line: int, path: str) -> list[str]:

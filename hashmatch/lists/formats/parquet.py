@@ -340,7 +340,7 @@ def _held(name: str, value: Any, limits: Limits) -> Any:
             "found a value that has no JSON form; expected finite numbers and whole characters", field=shown_field(name)
         ) from None
     except RecordError as error:
-        error.field = name
+        error.field = shown_field(name)
         raise
     return plain
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from hashmatch.errors import RecordError
 from hashmatch.lists.formats.cells import check_text
-from hashmatch.lists.formats.delimited import csv_problem, header_columns
+from hashmatch.lists.formats.delimited import header_columns
 from hashmatch.lists.formats.source import Head, Input
 
 __all__ = ["begins_with", "header", "lines", "split"]
@@ -71,7 +71,7 @@ def split(line: str) -> list[str]:
         (cells,) = csv.reader([line], strict=True)
     except csv.Error as error:
         raise RecordError(
-            f"found what is not valid CSV ({csv_problem(error)}); expected quotes around whole cells, doubled inside, "
+            f"found what is not valid CSV ({error}); expected quotes around whole cells, doubled inside, "
             "each record on a line of its own"
         ) from None
     return cells

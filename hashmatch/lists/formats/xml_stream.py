@@ -23,7 +23,7 @@ from functools import partial
 from typing import Any, NamedTuple
 from xml.parsers import expat
 
-from hashmatch.errors import RecordError, printable
+from hashmatch.errors import RecordError
 from hashmatch.lists.formats.cells import check_text, shown, shown_field
 from hashmatch.lists.formats.source import Head, Input, line_ends
 
@@ -441,7 +441,7 @@ class XmlStream:
     def _damage(self, error: expat.ExpatError, *, at_end: bool) -> RecordError:
         if at_end:
             open_ = [*self._outer, *(tag for tag, *_ in self._stack)]
-            where = f"in <{printable(shown_field(open_[-1]))}>" if open_ else "before the first element"
+            where = f"in <{shown_field(open_[-1])}>" if open_ else "before the first element"
             reason = f"found the end of the file {where}; expected the whole of it: the file is cut off"
         else:
             what = expat.ErrorString(error.code)
@@ -454,7 +454,7 @@ def _blank(texts: list[str]) -> bool:
 
 
 def _mixed(tag: str) -> str:
-    return f"found text between the elements of <{printable(shown_field(tag))}>; expected elements only"
+    return f"found text between the elements of <{shown_field(tag)}>; expected elements only"
 
 
 def _braced(name: str) -> str:
