@@ -239,6 +239,9 @@ class TestList:
         ref = str(images / "0.png")
         result = cmd("list", "retract", known, ref, "--source", "S", "--reason", "why")
         assert (result.code, "entries withdrawn: 1" in result.err) == (0, True)
+        assert "compile the list again" in result.err
+        again = cmd("list", "retract", known, ref, "--source", "S")
+        assert again.err.endswith("the list did not hold: 0; retracted already: 1\n")
         cmd("list", "import", known, "list.csv", "--source", "S")
         assert json.loads(cmd("list", "info", known, "--json").out)["entries"] == 1
         Path("refs.txt").write_text("\ufeff" + ref + "\n", encoding="utf-8")
@@ -253,6 +256,20 @@ class TestList:
         assert (misspelt.code, "--allow-unseen" in misspelt.err) == (2, True)
         assert cmd("list", "retract", known, ref + "x", "--source", "S", "--allow-unseen").code == 0
         assert cmd("list", "retract", known, "--source", "S").code == 2
+
+    def test_undo_says_what_was_not_retracted(self, cmd, known: Path, images: Path) -> None:
+        ref = str(images / "0.png")
+        cmd("list", "retract", known, ref, "--source", "S")
+        undone = cmd("list", "retract", known, ref, "misspelt", "--source", "S", "--undo")
+        assert undone.err.splitlines() == [
+            "retractions taken back: 1; not retracted: 1",
+            "import the source again to bring the entries back",
+        ]
+        assert cmd("list", "retract", known, ref, "--source", "S", "--undo").err == (
+            "retractions taken back: 0; not retracted: 1\n"
+        )
+        for option in (["--reason", "why"], ["--allow-unseen"]):
+            assert cmd("list", "retract", known, ref, "--source", "S", "--undo", *option).code == 2
 
     def test_check_finds_damage(self, cmd, known: Path, images: Path) -> None:
         cmd("compile", known)

@@ -140,7 +140,14 @@ def test_only_some_sources(path: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert sorted(sources("O\u0308", "T")) == ["T", "Ö"]  # another form of the same name
     out = tmp_path / "out.csv"
     assert run(["list", "export", str(path), "--source", "X", "-o", str(out)]) == 2
-    assert "has no source 'X'; its sources: S, T, Ö" in capsys.readouterr().err
+    assert "has no source 'X'; its sources: S, T, Ö; " in capsys.readouterr().err
+    with HashList.open(path) as known:
+        for number in range(10):
+            known.import_entries(ENTRIES[:1], f"NCMEC member {number}")
+    assert run(["list", "export", str(path), "--source", "X", "-o", str(out)]) == 2
+    error = capsys.readouterr().err
+    assert "NCMEC member 9 and 3 more; " in error
+    assert "T" not in error
     assert not out.exists()
 
 

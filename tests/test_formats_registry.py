@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import hashlib
 import io
 import json
+import lzma
 import sqlite3
+import tarfile
 
 import pyarrow as pa
 import pytest
@@ -292,6 +296,13 @@ def test_unknown(path, data, message):
         read(path, data)
 
 
+def _tar() -> bytes:
+    data = io.BytesIO()
+    with tarfile.open(fileobj=data, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("a.md5"))
+    return data.getvalue()
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
@@ -299,9 +310,17 @@ def test_unknown(path, data, message):
         (b"PK\x03\x04\x14\x00", "is a ZIP archive"),
         (b"SQLite format 3\x00", "is an SQLite database; expected a hash list"),
         (b"SQLite format 3\x00" + bytes(84), "is an SQLite database; expected a hash list"),
-        (b"SQLite format 3\x00" + bytes(52) + b"HML1" + bytes(28), "is a hashmatch list; give it with --list"),
-        (b"\x89HMX\r\n\x1a\n", "is a compiled hashmatch list; give it with --list"),
+        (b"SQLite format 3\x00" + bytes(52) + b"HML1" + bytes(28), "is a hashmatch list; match against it with --list"),
+        (b"\x89HMX\r\n\x1a\n", "is a compiled hashmatch list; match against it with --list"),
         (b"%PDF-1.7\n", "is a PDF document"),
+        (gzip.compress(b"x"), "is compressed with gzip; unpack it first"),
+        (bz2.compress(b"x"), "is compressed with bzip2; unpack it first"),
+        (lzma.compress(b"x"), "is compressed with xz; unpack it first"),
+        (b"\x28\xb5\x2f\xfd\x24\x01", "is compressed with zstd; unpack it first"),
+        (b"7z\xbc\xaf\x27\x1c\x00\x04", "is a 7-Zip archive; unpack it first"),
+        (b"Rar!\x1a\x07\x01\x00", "is a RAR archive; unpack it first"),
+        (_tar(), "is a tar archive; unpack it first"),
+        (b'{"base":"00","hashmatch_delta":1}\n', "is a delta; `hashmatch list apply` applies it to a list"),
     ],
 )
 def test_recognised_as_something_else(path, data, message):
@@ -313,7 +332,7 @@ def test_recognised_as_something_else(path, data, message):
 
 def test_our_own_list_is_recognised(tmp_path):
     HashList.open(tmp_path / "known.hml", create=True).close()
-    with pytest.raises(FormatUnknownError, match=r"known.hml' is a hashmatch list; give it with --list"):
+    with pytest.raises(FormatUnknownError, match=r"known.hml' is a hashmatch list; match against it with --list"):
         open_entries(tmp_path / "known.hml")
 
 

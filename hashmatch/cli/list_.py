@@ -21,7 +21,7 @@ from hashmatch.cli.console import (
     refs_from_option,
     warn_unlogged,
 )
-from hashmatch.errors import FileExistsAlreadyError
+from hashmatch.errors import FileExistsAlreadyError, UsageError
 
 
 @click.group("list")
@@ -187,16 +187,27 @@ def retract(
     """Withdraw entries: their hashes are deleted and they stay out of every later import."""
     from hashmatch.lists.store import HashList
 
+    if undo and (reason or allow_unseen):
+        raise UsageError("--undo takes neither --reason nor --allow-unseen")
     wanted = given_references(refs, refs_from, "to retract")
+    given = len(set(wanted))
     with HashList.open(path) as known:
         if undo:
             count = known.restore(source, wanted)
-            click.echo(
-                f"retractions taken back: {count:,}; import the source again to bring the entries back", err=True
-            )
-            return
-        withdrawn, unseen = known.retract(source, wanted, reason=reason, allow_unseen=allow_unseen)
-    click.echo(f"entries withdrawn: {withdrawn:,}; references noted that the list did not hold: {unseen:,}", err=True)
+            lines = [f"retractions taken back: {count:,}" + _and_of("not retracted", given - count)]
+            if count:
+                lines.append("import the source again to bring the entries back")
+        else:
+            withdrawn, unseen = known.retract(source, wanted, reason=reason, allow_unseen=allow_unseen)
+            done = f"entries withdrawn: {withdrawn:,}; references noted that the list did not hold: {unseen:,}"
+            lines = [done + _and_of("retracted already", given - withdrawn - unseen)]
+            if withdrawn:
+                lines.append("compiled files that were made before still hold their hashes: compile the list again")
+    echo_lines(lines)
+
+
+def _and_of(what: str, count: int) -> str:
+    return f"; {what}: {count:,}" if count > 0 else ""
 
 
 @command.command()

@@ -147,7 +147,10 @@ def _print(shown: dict[str, Any] | str) -> None:
 @click.command()
 @_list_argument
 @click.option(
-    "--since", metavar="SNAPSHOT", required=True, help="Where it leads on from: a snapshot id, or 0 for nothing."
+    "--since",
+    metavar="SNAPSHOT",
+    required=True,
+    help="Where it leads on from: a snapshot id or number of a change; 0: an empty list.",
 )
 @click.option("--until", metavar="SNAPSHOT", help="Where it leads; by default to the list as it is.")
 @click.option("-o", "--out", metavar="FILE", help="Write to FILE; the default is standard output.")

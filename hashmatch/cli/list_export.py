@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 FORMATS = ("csv", "jsonl", "parquet", "vics", "hashdeep", "pdq")
 #: Entries between two steps of the progress bar.
 _STEP = 1024
+#: Sources that a message names; a list of NCMEC's members has a hundred.
+_NAMED = 10
 VICS_SCHEMES = ("us", "uk", "default", "custom")
 
 
@@ -96,7 +98,10 @@ def _known_sources(known: HashList, names: Iterable[str]) -> frozenset[str]:
     there = known.sources()
     wanted = frozenset(unicodedata.normalize("NFC", name) for name in names)
     for name in sorted(wanted.difference(there)):
-        raise UsageError(f"{known.path}: has no source {shorten(name)}; its sources: {', '.join(there) or 'none'}")
+        shown = ", ".join(there[:_NAMED]) + (f" and {len(there) - _NAMED:,} more" if len(there) > _NAMED else "")
+        raise UsageError(
+            f"{known.path}: has no source {shorten(name)}; its sources: {shown or 'none'}; all: `hashmatch list info`"
+        )
     return wanted
 
 

@@ -134,9 +134,14 @@ _HASHMATCH_LIST = (0x484D4C31).to_bytes(4, "big")
 #: First bytes of what people hand over instead of a list -> what it is.
 _FOREIGN = {
     b"\x1f\x8b": "is compressed with gzip; unpack it first",
+    b"BZh": "is compressed with bzip2; unpack it first",
+    b"\xfd7zXZ\0": "is compressed with xz; unpack it first",
+    b"\x28\xb5\x2f\xfd": "is compressed with zstd; unpack it first",
+    b"7z\xbc\xaf\x27\x1c": "is a 7-Zip archive; unpack it first",
+    b"Rar!\x1a\x07": "is a RAR archive; unpack it first",
     b"PK\x03\x04": "is a ZIP archive or a spreadsheet; unpack it, or save it as CSV",
     b"SQLite format 3\0": "is an SQLite database; expected a hash list",
-    b"\x89HMX": "is a compiled hashmatch list; give it with --list",
+    b"\x89HMX": "is a compiled hashmatch list; match against it with --list",
     b"\xff\xd8\xff": "is a JPEG image; lists hold hashes, never images",
     b"\x89PNG\r\n": "is a PNG image; lists hold hashes, never images",
     b"%PDF": "is a PDF document; expected a hash list",
@@ -146,7 +151,11 @@ _FOREIGN = {
 def _foreign(raw: bytes) -> str | None:
     """What a file that begins with ``raw`` is, if it is known to be something else than a hash list."""
     if raw.startswith(b"SQLite format 3\0") and raw[68:72] == _HASHMATCH_LIST:
-        return "is a hashmatch list; give it with --list"
+        return "is a hashmatch list; match against it with --list, or take it over with `hashmatch list merge`"
+    if b'"hashmatch_delta"' in raw.partition(b"\n")[0]:
+        return "is a delta; `hashmatch list apply` applies it to a list"
+    if raw[257:262] == b"ustar":
+        return "is a tar archive; unpack it first"
     return next((what for magic, what in _FOREIGN.items() if raw.startswith(magic)), None)
 
 
