@@ -115,6 +115,7 @@ class TestDiff:
             "+ T a",
             "+ T b",
             "+ T c",
+            "o S c: Unit disputes the entry (no)",
         ]
         found = [json.loads(line) for line in cmd("list", "diff", other, known, "--json").out.splitlines()]
         assert found[0]["fields"][0] == {"name": "category", "before": "", "after": ":1"}

@@ -13,15 +13,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from operator import itemgetter
-from os import PathLike
+from pathlib import Path
 from typing import NoReturn
 
 from hashmatch.errors import ListDamagedError, shorten
 from hashmatch.lists.block import Row, cut, decode, encode, ends_block, pack_tags, unpack_tags
+from hashmatch.lists.typed_rows import typed_rows
 
 __all__ = ["Blocks", "Judge", "StoredBlock"]
 
 _COLUMNS = "id, last, part, entries, newest, digest, changes, rows"
+_KINDS = "itiiibbb"
 _ref_of, _tag_of = itemgetter(0), itemgetter(7)
 
 #: What to do with a key: it is given the row that the list holds (None: it holds none) and the one that is to take its
@@ -68,28 +70,29 @@ class _Run:
 
 
 class Blocks:
-    """The blocks of one list."""
+    """The blocks of one list.
 
-    def __init__(self, connection: sqlite3.Connection, path: PathLike[str]) -> None:
+    Attributes:
+        path: of the list.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         """Work on an open list; transactions are the caller's."""
         self._connection = connection
-        self._path = path
+        self.path = path
 
     # ------------------------------------------------------------------ reading
 
     def of_source(self, source: int, *, newer_than: int = -1) -> Iterator[StoredBlock]:
         """The blocks of a source in order; only those that a change after number ``newer_than`` has touched."""
-        cursor = self._connection.execute(
-            f"SELECT {_COLUMNS} FROM block WHERE source = ? AND newest > ? ORDER BY last",  # noqa: S608
-            (source, newer_than),
-        )
-        for values in cursor:
+        query = f"SELECT {_COLUMNS} FROM block WHERE source = ? AND newest > ? ORDER BY last"  # noqa: S608
+        for values in typed_rows(self._connection, self.path, _KINDS, query, (source, newer_than)):
             yield StoredBlock(*values)
 
     def digests(self, source: int) -> list[bytes]:
         """The digests of a source's blocks, in order."""
         query = "SELECT digest FROM block WHERE source = ? ORDER BY last"
-        return [digest for (digest,) in self._connection.execute(query, (source,))]
+        return [digest for (digest,) in typed_rows(self._connection, self.path, "b", query, (source,))]
 
     def rows(self, source: int, *, newer_than: int = -1) -> Iterator[list[Row]]:
         """The entries of a source in order, block by block, verified; see `of_source`."""
@@ -136,7 +139,7 @@ class Blocks:
 
     def _damaged(self, block: StoredBlock, error: object) -> NoReturn:
         raise ListDamagedError(
-            f"{self._path}: the block of entries that ends with {shorten(block.last)} is damaged ({error}): "
+            f"{self.path}: the block of entries that ends with {shorten(block.last)} is damaged ({error}): "
             "restore the list from a copy or import its sources again"
         )
 
@@ -146,7 +149,7 @@ class Blocks:
 
     def _one(self, condition: str, source: int, *values: str) -> StoredBlock | None:
         query = f"SELECT {_COLUMNS} FROM block WHERE source = ? AND {condition} LIMIT 1"  # noqa: S608
-        found = self._connection.execute(query, (source, *values)).fetchone()
+        found = next(typed_rows(self._connection, self.path, _KINDS, query, (source, *values)), None)
         return None if found is None else StoredBlock(*found)
 
     def _run(self, source: int, ref: str | None) -> _Run:

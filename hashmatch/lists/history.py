@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
 
+from hashmatch.algorithms import ALGORITHMS
+from hashmatch.errors import ListDamagedError
 from hashmatch.lists.block import Row, decode, encode
 from hashmatch.lists.blocks import Blocks
 from hashmatch.lists.entry import Opinion, content_digest
+from hashmatch.lists.typed_rows import typed_rows
 
 __all__ = ["Change", "Former", "History", "Tombstone"]
 
@@ -90,16 +94,27 @@ class Tombstone(NamedTuple):
 class History:
     """The tables behind the entries."""
 
-    def __init__(self, connection: sqlite3.Connection, blocks: Blocks) -> None:
+    def __init__(self, connection: sqlite3.Connection, blocks: Blocks, path: Path) -> None:
         """Work on an open list; transactions are the caller's."""
         self._connection = connection
         self._blocks = blocks
+        self._path = path
+
+    def _rows(self, kinds: str, query: str, values: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
+        return typed_rows(self._connection, self._path, kinds, query, values)
+
+    def _damaged(self, what: str) -> NoReturn:
+        raise ListDamagedError(
+            f"{self._path}: its history is damaged: {what}; restore it from a copy or import its sources again"
+        )
 
     # ------------------------------------------------------------------ changes
 
     def next_number(self) -> int:
         """The number of the change that is being made."""
-        (last,) = self._connection.execute("SELECT coalesce(max(id), 0) FROM change").fetchone()
+        [(last,)] = self._rows("i", "SELECT coalesce(max(id), 0) FROM change")
+        if not 0 <= last < _MOST_CHANGES:
+            self._damaged(f"found a change numbered {last:,}")
         return int(last) + 1
 
     def record(self, change: Change) -> None:
@@ -111,12 +126,19 @@ class History:
 
     def changes(self, after: int = 0) -> Iterator[Change]:
         """The changes after number ``after``, oldest first."""
-        for values in self._connection.execute("SELECT * FROM change WHERE id > ? ORDER BY id", (after,)):
-            yield Change._make((*values[:9], json.loads(values[9]), values[10]))
+        for values in self._rows("ittttttibtb", "SELECT * FROM change WHERE id > ? ORDER BY id", (after,)):
+            try:
+                counts = json.loads(values[9])
+                sound = isinstance(counts, dict) and all(type(count) is int for count in counts.values())
+            except (ValueError, RecursionError):
+                sound = False
+            if not sound:
+                self._damaged(f"found counts of change {values[0]:,} that are none")
+            yield Change._make((*values[:9], counts, values[10]))
 
     def times(self) -> dict[int, str]:
         """Number of a change -> when it was made."""
-        return dict(self._connection.execute("SELECT id, at FROM change"))
+        return dict(self._rows("it", "SELECT id, at FROM change"))
 
     # ------------------------------------------------------------------ former versions
 
@@ -130,26 +152,26 @@ class History:
     def former(self, source: int, ref: str) -> list[Former]:
         """The former versions of an entry, oldest first."""
         query = "SELECT * FROM former WHERE source = ? AND ref = ? ORDER BY ended"
-        return list(map(_former, self._connection.execute(query, (source, ref))))
+        return list(map(_former, self._rows(_FORMER, query, (source, ref))))
 
     def former_since(self, number: int, source: int | None = None) -> Iterator[Former]:
         """All versions that a change after ``number`` ended, by key and end; those of one source only, where given."""
         condition = "ended > ?" + ("" if source is None else " AND source = ?")
         query = f"SELECT * FROM former WHERE {condition} ORDER BY source, ref, ended"  # noqa: S608
         values = (number,) if source is None else (number, source)
-        yield from map(_former, self._connection.execute(query, values))
+        yield from map(_former, self._rows(_FORMER, query, values))
 
     # ------------------------------------------------------------------ retractions
 
     def withdrawn(self, source: int) -> set[str]:
         """The references of a source that are retracted."""
         query = "SELECT ref FROM retraction WHERE source = ? AND undone IS NULL"
-        return {ref for (ref,) in self._connection.execute(query, (source,))}
+        return {ref for (ref,) in self._rows("t", query, (source,))}
 
     def standing(self, source: int) -> Iterator[Tombstone]:
         """The retractions of a source that stand, by reference."""
         query = f"{_TOMBSTONE} WHERE source = ? AND undone IS NULL ORDER BY ref"
-        yield from map(Tombstone._make, self._connection.execute(query, (source,)))
+        yield from map(Tombstone._make, self._rows(_TOMBSTONES, query, (source,)))
 
     def withdraw(self, source: int, name: str, reasons: Mapping[str, str], number: int) -> tuple[list[str], list[str]]:
         """Retract entries: delete them, and what is known of their former versions.
@@ -211,14 +233,14 @@ class History:
     def tombstones(self, source: int, ref: str) -> list[Tombstone]:
         """The retractions of a key, those that were taken back among them, oldest first."""
         query = f"{_TOMBSTONE} WHERE source = ? AND ref = ? ORDER BY change"
-        return list(map(Tombstone._make, self._connection.execute(query, (source, ref))))
+        return list(map(Tombstone._make, self._rows(_TOMBSTONES, query, (source, ref))))
 
     def tombstones_since(self, number: int, source: int | None = None) -> Iterator[Tombstone]:
         """Retractions that were made or taken back after change ``number``, by key and change."""
         condition = "(change > ? OR undone > ?)" + ("" if source is None else " AND source = ?")
         values = (number, number) if source is None else (number, number, source)
         query = f"{_TOMBSTONE} WHERE {condition} ORDER BY source, ref, change"
-        yield from map(Tombstone._make, self._connection.execute(query, values))
+        yield from map(Tombstone._make, self._rows(_TOMBSTONES, query, values))
 
     # ------------------------------------------------------------------ opinions
 
@@ -250,8 +272,8 @@ class History:
             " WHERE source = ? AND ended IS NULL ORDER BY ref, algorithm, organisation"
         )
         found: dict[str, list[Opinion]] = {}
-        for ref, algorithm, organisation, affirmative, reason in self._connection.execute(query, (source,)):
-            found.setdefault(ref, []).append(Opinion(algorithm, organisation, bool(affirmative), reason))
+        for ref, *opinion in self._rows("tttit", query, (source,)):
+            found.setdefault(ref, []).append(self._opinion(*opinion))
         return found
 
     def opinions_since(self, number: int, source: int) -> Iterator[tuple[str, Opinion, int, int | None]]:
@@ -265,10 +287,8 @@ class History:
             " AND n.source = o.source AND n.ref = o.ref AND n.algorithm = o.algorithm"
             " AND n.organisation = o.organisation) ORDER BY ref, algorithm, organisation, change"
         )
-        for ref, algorithm, organisation, affirmative, reason, change, ended in self._connection.execute(
-            query, (source, number, number)
-        ):
-            yield ref, Opinion(algorithm, organisation, bool(affirmative), reason), change, ended
+        for ref, *opinion, change, ended in self._rows("tttitiI", query, (source, number, number)):
+            yield ref, self._opinion(*opinion), change, ended
 
     def opinion_versions(self, source: int, ref: str) -> list[tuple[Opinion, int, int | None]]:
         """(opinion, change that brought it, change that ended it or None) of an entry, oldest first."""
@@ -277,13 +297,20 @@ class History:
             " WHERE source = ? AND ref = ? ORDER BY change, algorithm, organisation"
         )
         return [
-            (Opinion(algorithm, organisation, bool(affirmative), reason), change, ended)
-            for algorithm, organisation, affirmative, reason, change, ended in self._connection.execute(
-                query, (source, ref)
-            )
+            (self._opinion(*opinion), change, ended)
+            for *opinion, change, ended in self._rows("ttitiI", query, (source, ref))
         ]
 
+    def _opinion(self, algorithm: str, organisation: str, affirmative: int, reason: str) -> Opinion:
+        if algorithm and algorithm not in ALGORITHMS:
+            self._damaged("found an opinion about a hash of no known algorithm")
+        return Opinion(algorithm, organisation, bool(affirmative), reason)
 
+
+#: Types of the columns; see `typed_rows`.
+_FORMER, _TOMBSTONES = "itiibB", "itiItB"
+#: The number of a change is kept in 32 bits beside every entry.
+_MOST_CHANGES = (1 << 32) - 1
 _TOMBSTONE = "SELECT source, ref, change, undone, reason, content FROM retraction"
 
 

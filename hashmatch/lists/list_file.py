@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sqlite3
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,6 +15,7 @@ from hashmatch.errors import (
     AuditDamagedError,
     AuditUnwritableError,
     ListBusyError,
+    ListDamagedError,
     StorageError,
     UsageError,
     shorten,
@@ -26,6 +28,7 @@ from hashmatch.lists.cache import discard_cache
 from hashmatch.lists.history import Change, History
 from hashmatch.lists.importer import ImportSummary
 from hashmatch.lists.snapshot import empty_snapshot_id, snapshot_id
+from hashmatch.lists.typed_rows import typed_rows
 
 __all__ = ["ChangeInProgress", "ListFile"]
 
@@ -68,7 +71,7 @@ class ListFile:
         #: Messages about operations that could not be logged.
         self.unlogged: list[str] = []
         self.blocks = Blocks(connection, path)
-        self.history = History(connection, self.blocks)
+        self.history = History(connection, self.blocks, path)
 
     def close(self) -> None:
         """Close the list. An open transaction is rolled back."""
@@ -82,13 +85,23 @@ class ListFile:
 
     @property
     def role(self) -> str:
-        """``known`` or ``known-good``."""
-        return str(self._meta("role"))
+        """``known`` or ``known-good``.
+
+        Raises:
+            ListDamagedError: the list says something else.
+        """
+        role = str(self._meta("role"))
+        if role not in schema.ROLES:
+            raise ListDamagedError(f"{self.path}: is of role {shorten(role)}; expected {' or '.join(schema.ROLES)}")
+        return role
 
     @property
     def snapshot(self) -> str:
         """Hex id of the list's content at this moment: entries and retractions, whatever the order of their import."""
-        return str(self._meta("snapshot"))
+        snapshot = str(self._meta("snapshot"))
+        if not re.fullmatch("[0-9a-f]{64}", snapshot):
+            raise ListDamagedError(f"{self.path}: has the snapshot {shorten(snapshot)}; expected 64 hexadecimal digits")
+        return snapshot
 
     def _meta(self, key: str) -> Any:
         with schema.sqlite_errors(self.path):
@@ -258,12 +271,14 @@ class ListFile:
 
     def count(self) -> int:
         """How many entries there are."""
-        (count,) = self._connection.execute("SELECT coalesce(sum(entries), 0) FROM block").fetchone()
+        query = "SELECT coalesce(sum(entries), 0) FROM block"
+        [(count,)] = typed_rows(self._connection, self.path, "i", query)
         return int(count)
 
     def source_numbers(self) -> dict[str, int]:
         """Name of a source -> its number in this file, by name."""
-        return dict(self._connection.execute("SELECT name, id FROM source ORDER BY name"))
+        query = "SELECT name, id FROM source ORDER BY name"
+        return dict(typed_rows(self._connection, self.path, "ti", query))
 
 
 def _audit_record(change: Change, *, late: bool = False) -> AuditRecord:

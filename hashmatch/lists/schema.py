@@ -8,23 +8,21 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote
 
 from hashmatch.errors import (
     FileExistsAlreadyError,
-    ListBusyError,
     ListDamagedError,
     ListError,
     ListNotFoundError,
-    StorageError,
     UsageError,
     shorten,
 )
 from hashmatch.files import create_private, storage_error, sync_folder, temporary_beside
 from hashmatch.lists.snapshot import empty_snapshot_id
+from hashmatch.lists.typed_rows import sqlite_errors
 
 __all__ = ["ROLES", "connect", "create", "is_sqlite", "sqlite_errors", "utc_now"]
 
@@ -105,37 +103,6 @@ CREATE TABLE opinion (
 def utc_now() -> str:
     """The time now, in UTC, to the second, as ISO 8601."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-@contextlib.contextmanager
-def sqlite_errors(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into typed errors that name the list.
-
-    Raises:
-        ListBusyError: another process holds the lock.
-        StorageError: disk full, read-only, or an I/O error; the transaction is rolled back.
-        ListDamagedError: not a database, or a malformed one.
-    """
-    try:
-        yield
-    except UnicodeDecodeError as error:
-        raise ListDamagedError(f"{path}: holds text that is not UTF-8 ({error}); restore it from a copy") from error
-    except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            raise ListBusyError(
-                f"{path}: another process is using this list; nothing was changed: wait for it to finish and try again"
-            ) from error
-        if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
-            raise StorageError(
-                f"{path}: {error}; nothing was changed, the former state stands: check free space and permissions"
-            ) from error
-        # The module raises without a code where text in the file is not UTF-8.
-        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or "UTF-8" in str(error):
-            raise ListDamagedError(
-                f"{path}: is damaged or not a hash list ({error}); restore it from a copy or import its sources again"
-            ) from error
-        raise ListError(f"{path}: {error}") from error
 
 
 def create(path: Path, role: str) -> None:

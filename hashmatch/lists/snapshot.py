@@ -6,6 +6,7 @@ import hashlib
 import sqlite3
 
 from hashmatch.lists.blocks import Blocks
+from hashmatch.lists.typed_rows import typed_rows
 
 __all__ = ["empty_snapshot_id", "snapshot_id"]
 
@@ -25,21 +26,27 @@ def snapshot_id(connection: sqlite3.Connection, role: str, blocks: Blocks) -> st
     history.
     """
     digest = hashlib.sha256(_MAGIC + role.encode() + b"\0")
-    for name, number in connection.execute("SELECT name, id FROM source ORDER BY name").fetchall():
+    sources = list(typed_rows(connection, blocks.path, "ti", "SELECT name, id FROM source ORDER BY name"))
+    for name, number in sources:
         found = blocks.digests(number)
         if found:
             digest.update(name.encode() + b"\0" + len(found).to_bytes(8, "little") + b"".join(found))
     digest.update(b"retracted\0")
-    for name, ref in connection.execute(
-        "SELECT s.name, ref FROM retraction JOIN source s ON s.id = source WHERE undone IS NULL ORDER BY s.name, ref"
-    ):
-        digest.update(hashlib.sha256(f"{name}\0{ref}".encode()).digest())
+    # Source by source: the order is that of the tables then, and nothing needs to be sorted, in memory.
+    for name, number in sources:
+        query = "SELECT ref FROM retraction WHERE source = ? AND undone IS NULL ORDER BY ref"
+        for (ref,) in typed_rows(connection, blocks.path, "t", query, (number,)):
+            digest.update(hashlib.sha256(f"{name}\0{ref}".encode()).digest())
     digest.update(b"opinions\0")
-    for name, ref, algorithm, organisation, affirmative, reason in connection.execute(
-        "SELECT s.name, ref, algorithm, organisation, affirmative, reason"
-        " FROM opinion JOIN source s ON s.id = source WHERE ended IS NULL ORDER BY s.name, ref, algorithm, organisation"
-    ):
-        sign = "+" if affirmative else "-"
-        text = f"{name}\0{ref}\0{algorithm}\0{organisation}\0{sign}\0{reason}"
-        digest.update(hashlib.sha256(text.encode()).digest())
+    for name, number in sources:
+        query = (
+            "SELECT ref, algorithm, organisation, affirmative, reason FROM opinion"
+            " WHERE source = ? AND ended IS NULL ORDER BY ref, algorithm, organisation"
+        )
+        for ref, algorithm, organisation, affirmative, reason in typed_rows(
+            connection, blocks.path, "tttit", query, (number,)
+        ):
+            sign = "+" if affirmative else "-"
+            text = f"{name}\0{ref}\0{algorithm}\0{organisation}\0{sign}\0{reason}"
+            digest.update(hashlib.sha256(text.encode()).digest())
     return digest.hexdigest()

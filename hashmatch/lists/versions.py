@@ -219,6 +219,7 @@ def life(known: HashList, source: str, ref: str) -> list[Event]:
             versions.append((row[7], None, row))
         tombstones = known.history.tombstones(number, ref)
         opinions = known.history.opinion_versions(number, ref)
+        known_changes = known.history.times()
     # In the order in which one change does such things.
     events = [Event(t.undone, "retraction taken back") for t in tombstones if t.undone is not None]
     retracted = {tombstone.change for tombstone in tombstones}
@@ -245,6 +246,8 @@ def life(known: HashList, source: str, ref: str) -> list[Event]:
         raise UsageError(
             f"{known.path}: source {shorten(source)} never had an entry {shorten(ref)}; correct the reference"
         )
+    if any(event.change not in known_changes for event in events):
+        raise ListDamagedError(f"{known.path}: the life of entry {shorten(ref)} names a change that is gone")
     return sorted(events, key=itemgetter(0))
 
 
