@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -152,6 +153,31 @@ def test_snapshots_of_a_delta_are_no_other_text(tmp_path: Path, name: str) -> No
             with pytest.raises(DeltaError, match="found no snapshots; expected base and target") as caught:
                 known.apply_delta(path)
             assert str(caught.value).isprintable()
+
+
+def test_counts_of_a_delta_are_not_quoted(tmp_path: Path) -> None:
+    """Found by fuzzing: whatever stood in place of them came into the message."""
+    path = tmp_path / "a.delta"
+    with HashList.open(tmp_path / "list.hml", create=True) as known:
+        header = {"hashmatch_delta": 1, "role": "known", "base": known.snapshot, "target": "0" * 64}
+        line = json.dumps(header) + "\n"
+        end = {"end": {"0f" * 16: 1}, "sha256": hashlib.sha256(line.encode()).hexdigest()}
+        path.write_text(line + json.dumps(end) + "\n", encoding="utf-8")
+        with pytest.raises(DeltaError, match="its last line says otherwise;") as caught:
+            known.apply_delta(path)
+        assert "0f0f" not in str(caught.value)
+
+
+def test_a_member_that_is_named_like_a_hash_is_not_named(tmp_path: Path) -> None:
+    """Found by fuzzing: of a document's own members, the name stood before what is wrong with the value."""
+    path = tmp_path / "vics.json"
+    text = '{"@odata.context":"DataModels/2.0.xml/US/$metadata#Media","NAME":{"a":1,"a":2},"value":[]}'
+    path.write_text(text.replace("NAME", "0f" * 16), encoding="utf-8")
+    with (
+        pytest.raises(RecordError, match="a name of 32 characters: found the key 'a' twice"),
+        open_entries(path) as all_,
+    ):
+        list(all_)
 
 
 def test_a_namespace_in_a_message_is_written_out(tmp_path: Path) -> None:

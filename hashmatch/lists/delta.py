@@ -178,7 +178,7 @@ def apply_delta(known: HashList, source: Input, change: ChangeInProgress) -> Del
         raise reader.problem(f"found a record that no list writes ({error!r})") from error
     summary.counts = {kind: counts[kind] for kind in (*_KINDS, "opinion")}
     if reader.end != summary.counts:
-        raise reader.problem(f"found {summary.counts}; its last line says {reader.end}")
+        raise reader.problem(f"found {summary.counts}; its last line says otherwise")
     return summary
 
 

@@ -7,6 +7,7 @@ the file. `Reader.thoroughly` also reads in other block sizes and from a file, a
 
 from __future__ import annotations
 
+import atexit
 import base64
 import hashlib
 import io
@@ -65,7 +66,7 @@ def scratch() -> Path:
     """A folder of this process, in memory where there is such a file system."""
     memory = Path("/dev/shm")
     made = tempfile.TemporaryDirectory(prefix="hashmatch-fuzz-", dir=memory if memory.is_dir() else None)
-    scratch.kept = made  # type: ignore[attr-defined]  # until the process ends
+    atexit.register(made.cleanup)
     return Path(made.name)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import base64
 import hashlib
 import json
@@ -171,6 +172,9 @@ class _Opened:
             for stale in scratch().glob(f"{os.getpid()}-delta.hml*"):
                 stale.unlink()
             shutil.copy(_model()[0], self.path)
+            # Before its folder is deleted.
+            atexit.unregister(self.drop)
+            atexit.register(self.drop)
             self._known = HashList.open(self.path)
         return self._known
 

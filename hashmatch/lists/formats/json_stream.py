@@ -29,7 +29,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hashmatch.errors import RecordError
-from hashmatch.lists.formats.cells import shown
+from hashmatch.lists.formats.cells import shown, shown_field
 from hashmatch.lists.formats.jsonl import parse_object
 from hashmatch.lists.formats.source import Input, Limits
 
@@ -268,7 +268,7 @@ class JsonStream:
             found = _parsed(f"{{{name}:{text}}}", self._limits)
         except RecordError as error:
             # No line says more about a value than its key does, but for the byte at which it begins.
-            raise self._fatal(f"{key}: {error.reason}" if error.field is None else error.reason) from None
+            raise self._fatal(f"{shown_field(key)}: {error.reason}" if error.field is None else error.reason) from None
         self._at = end
         return found[key]
 
