@@ -264,7 +264,7 @@ def decode(
     found = recognise(data)
     what = f"{found or 'unknown'} file of {len(data):,} bytes"
     if found is None or found not in allowed:
-        start = f"starting with {data[:8].hex(' ')}" if found is None else "which is not an allowed format"
+        start = _beginning(data) if found is None else "which is not an allowed format"
         raise ImageFormatError(f"{what}, {start}; expected {', '.join(allowed)}")
     try:
         with _quiet():
@@ -277,6 +277,13 @@ def decode(
     # EOFError, IndexError, KeyError, ZeroDivisionError, RecursionError ... None of it may end a scan.
     except Exception as error:
         raise ImageDecodeError(f"{what}: {_reason(error)}") from error
+
+
+def _beginning(data: bytes) -> str:
+    """What a message says of the first bytes of a file of no known format: nothing of text, which may be hashes."""
+    first = data[:8]
+    is_text = all(32 <= byte < 127 or byte in b"\t\r\n" for byte in first)
+    return "which begins with text" if is_text else f"starting with {first.hex(' ')}"
 
 
 def _allowed(formats: Sequence[str]) -> Sequence[str]:

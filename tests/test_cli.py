@@ -140,9 +140,22 @@ class TestList:
         assert "line 3" in stopped.err
         assert "md5" in stopped.err
         assert json.loads(cmd("list", "info", "a.hml", "--json").out)["entries"] == 0
+        assert stopped.err.endswith("\nhashmatch: --skip-invalid leaves malformed records out and lists them\n")
+        assert "--skip-invalid" in cmd("match", "a.csv", "--list", "a.hml").err
         skipped = cmd("list", "import", "a.hml", "a.csv", "--source", "S", "--skip-invalid")
         assert skipped.code == 4
         assert "line 3" in skipped.err
+        Path("a.md5").write_text(f"{'0' * 32}  a\n123  b\n")
+        assert "--skip-invalid" in cmd("lookup", "a.md5", "--list", "a.hml").err
+
+    def test_which_of_several_files_were_imported(self, cmd) -> None:
+        cmd("list", "create", "a.hml")
+        for name in ("a.md5", "c.md5"):
+            Path(name).write_text(md5_line(name, name))
+        result = cmd("list", "import", "a.hml", "a.md5", "b.md5", "c.md5", "--source", "S")
+        assert result.code == 3
+        assert "hashmatch: files that were imported before: 1; not imported: b.md5, c.md5\n" in result.err
+        assert "--skip-invalid" not in result.err
 
     @pytest.mark.parametrize(
         ("content", "message"),
@@ -537,6 +550,12 @@ class TestHashScanCompare:
             assert result.code == 4
             for name in ("broken.png", "text.txt", "empty.jpg", "missing.png", "images"):
                 assert name in result.out
+        Path("list.md5").write_text("feedc0de" * 4 + "\n")
+        Path("foreign.bin").write_bytes(b"\0\1\2\3\4\5\6\7\x08")
+        foreign = cmd("hash", "list.md5", "foreign.bin", "-a", "pdq").out
+        assert "starting with 00 01 02 03 04 05 06 07;" in foreign
+        assert "unknown file of 33 bytes, which begins with text;" in foreign  # eight digits of a hash are not shown
+        assert "66 65" not in foreign
         assert cmd("hash", "text.txt", "-a", "photodna").code == 2
         assert cmd("hash", "text.txt", "-a", "md5").code == 0
 

@@ -107,6 +107,8 @@ def run(args: list[str] | None = None) -> int:
         result: Any = cli.main(args=args, prog_name="hashmatch", standalone_mode=False)
     except HashMatchError as error:
         _say(str(error))
+        for note in getattr(error, "__notes__", ()):
+            _say(note)
         return error.exit_code
     except click.exceptions.Exit as stop:
         return stop.exit_code

@@ -14,11 +14,12 @@ from typing import Any
 import click
 
 from hashmatch import algorithms
-from hashmatch.errors import UsageError, printable, shorten
+from hashmatch.errors import RecordError, UsageError, printable, shorten
 
 __all__ = [
     "INPUT_PATH",
     "LIST_PATH",
+    "advise",
     "algorithm_list",
     "binary_output",
     "check_output",
@@ -71,6 +72,12 @@ def given_references(refs: Iterable[str], refs_from: Any, what: str) -> list[str
     if not wanted:
         raise UsageError(f"no reference was given; name entries {what}, or give --refs-from FILE")
     return wanted
+
+
+def advise(error: RecordError, *, skip_invalid: bool) -> None:
+    """Add to the error of one malformed record, after which the rest could be read, how to go on without it."""
+    if error.record is not None and not skip_invalid:
+        error.add_note("--skip-invalid leaves malformed records out and lists them")
 
 
 def warn_unlogged(messages: Iterable[str]) -> None:

@@ -14,6 +14,7 @@ from hashmatch.cli import list_changes, list_export, list_opinion
 from hashmatch.cli.console import (
     INPUT_PATH,
     LIST_PATH,
+    advise,
     echo_lines,
     given_references,
     progress_bar,
@@ -21,7 +22,7 @@ from hashmatch.cli.console import (
     refs_from_option,
     warn_unlogged,
 )
-from hashmatch.errors import FileExistsAlreadyError, UsageError
+from hashmatch.errors import FileExistsAlreadyError, HashMatchError, RecordError, UsageError
 
 
 @click.group("list")
@@ -80,16 +81,25 @@ def import_(
 
     skipped = False
     with HashList.open(path) as known:
-        for file in files:
-            with progress_bar(f"importing {Path(file).name}", "bytes", quiet=quiet) as progress:
-                summary = known.import_file(
-                    file,
-                    source,
-                    from_format=from_format,
-                    skip_invalid=skip_invalid,
-                    as_role=as_role,
-                    progress=progress,
-                )
+        for number, file in enumerate(files):
+            try:
+                with progress_bar(f"importing {Path(file).name}", "bytes", quiet=quiet) as progress:
+                    summary = known.import_file(
+                        file,
+                        source,
+                        from_format=from_format,
+                        skip_invalid=skip_invalid,
+                        as_role=as_role,
+                        progress=progress,
+                    )
+            except HashMatchError as error:
+                if isinstance(error, RecordError):
+                    advise(error, skip_invalid=skip_invalid)
+                if len(files) > 1:
+                    error.add_note(
+                        f"files that were imported before: {number:,}; not imported: {', '.join(files[number:])}"
+                    )
+                raise
             skipped |= summary.invalid > 0
             if as_json:
                 click.echo(json.dumps(asdict(summary), ensure_ascii=False))

@@ -56,7 +56,8 @@ def command(
 ) -> None:
     """Export the entries that are not retracted, by source and reference.
 
-    Without --include-hashes the export names entries and holds no hash. What the format cannot hold is listed
+    Without --include-hashes the export holds no hash, but all else that sources say of entries: series and
+    investigations, too. What the format cannot hold is listed
     afterwards on standard error, with the number of entries that lost it.
     """
     from hashmatch.cli.console import utf8_streams

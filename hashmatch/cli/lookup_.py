@@ -10,6 +10,7 @@ import click
 from hashmatch.cli.console import (
     INPUT_PATH,
     LIST_PATH,
+    advise,
     algorithm_list,
     binary_output,
     echo_lines,
@@ -17,7 +18,7 @@ from hashmatch.cli.console import (
     quiet_option,
 )
 from hashmatch.cli.run_log import log_run
-from hashmatch.errors import UsageError, exit_code
+from hashmatch.errors import RecordError, UsageError, exit_code
 
 
 @click.command("lookup")
@@ -75,15 +76,19 @@ def command(
             for path in files:
                 tallies.append(tally := Tally())
                 with progress_bar(f"looking up {Path(path).name}", "bytes", quiet=quiet) as progress:
-                    for piece in lookup.file(
-                        path,
-                        tally,
-                        algorithm=algorithm,
-                        hits_only=hits_only,
-                        skip_invalid=skip_invalid,
-                        progress=progress,
-                    ):
-                        write(piece)
+                    try:
+                        for piece in lookup.file(
+                            path,
+                            tally,
+                            algorithm=algorithm,
+                            hits_only=hits_only,
+                            skip_invalid=skip_invalid,
+                            progress=progress,
+                        ):
+                            write(piece)
+                    except RecordError as error:
+                        advise(error, skip_invalid=skip_invalid)
+                        raise
     seconds = time.perf_counter() - start
     lines, hits, entries = (sum(getattr(tally, name) for tally in tallies) for name in ("lines", "hits", "entries"))
     invalid = sum(tally.invalid for tally in tallies)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hashmatch.cli.console import INPUT_PATH, echo_lines, progress_bar, quiet_option
+from hashmatch.cli.console import INPUT_PATH, advise, echo_lines, progress_bar, quiet_option
 from hashmatch.cli.matching import Query, algorithms_option, list_options, open_matcher, report_options, run_matching
 from hashmatch.errors import RecordError
 from hashmatch.record import HashRecord
@@ -96,6 +96,7 @@ class _Reader:
                 facts.records += 1
                 if isinstance(item, RecordError):
                     if not self.skip_invalid:
+                        advise(item, skip_invalid=False)
                         raise item
                     facts.invalid += 1
                     if len(facts.problems) < _KEPT_MESSAGES:
