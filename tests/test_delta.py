@@ -14,8 +14,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hashmatch.errors import ConflictError, DeltaError, HashMatchError, RoleError, UsageError
+from hashmatch.errors import (
+    ConflictError,
+    DeltaError,
+    HashMatchError,
+    ListDamagedError,
+    RoleError,
+    StorageError,
+    UsageError,
+)
 from hashmatch.lists import delta as delta_module
+from hashmatch.lists import merge as merge_module
 from hashmatch.lists.blocks import Blocks
 from hashmatch.lists.delta import write_delta
 from hashmatch.lists.entry import Entry, Opinion
@@ -381,7 +390,9 @@ class TestMerge:
         with HashList.open(tmp_path / "b.hml", create=True) as other:
             other.import_entries([entry("a", 2)], "S")
             other.give_opinion("S", ["a"], "O", affirmative=False)
-            with pytest.raises(ConflictError, match=r"2 keys \('a' of 'S', 'a' of 'S'\).*--on-conflict"):
+            with pytest.raises(
+                ConflictError, match=r"2 entries and opinions \('a' of 'S', 'a' of 'S'\).*--on-conflict"
+            ):
                 known.merge(other)
             assert known.snapshot == before
             known.merge(other, on_conflict=choice)
@@ -390,6 +401,27 @@ class TestMerge:
         [opinion] = known.history.opinions(1)["a"]
         assert opinion.affirmative == (choice == "ours")
         known.check()
+
+    def test_an_error_names_the_list_that_it_is_of(self, known: HashList, tmp_path: Path) -> None:
+        known.import_entries([entry("a")], "S")
+        with HashList.open(tmp_path / "b.hml", create=True) as other:
+            other.import_entries([entry(f"{n}", metadata={"k": "x" * 100}) for n in range(2000)], "S")
+            (pages,) = known._connection.execute("PRAGMA page_count").fetchone()
+            known._connection.execute(f"PRAGMA max_page_count = {pages + 2}")
+            with pytest.raises(StorageError, match=r"a\.hml: .*full"):
+                known.merge(other)
+            known._connection.execute("PRAGMA max_page_count = 1073741823")
+            other._connection.execute("UPDATE block SET rows = 5")
+            with pytest.raises(ListDamagedError, match=r"b\.hml: is damaged"):
+                known.merge(other)
+        assert known.check() == 1
+
+    def test_batches_of_bytes(self, known: HashList, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(merge_module, "_BATCH_BYTES", 1)
+        with HashList.open(tmp_path / "b.hml", create=True) as other:
+            other.import_entries([entry(f"{n}") for n in range(2000)], "S")
+            assert known.merge(other).added == 2000
+            assert known.snapshot == other.snapshot
 
     def test_what_we_withdrew_stays_withdrawn(self, known: HashList, tmp_path: Path) -> None:
         known.import_entries([entry("a"), entry("b")], "S")

@@ -601,6 +601,19 @@ class TestDamage:
         with pytest.raises(ListDamagedError, match=message):
             known.check()
 
+    def test_check_finds_a_former_version_that_should_have_been_deleted(self, known: HashList) -> None:
+        known.import_entries([entry("a", 1)], "S")
+        known.import_entries([entry("a", 2)], "S")
+        [(kept,)] = known._connection.execute("SELECT row FROM former").fetchall()
+        known.retract("S", ["a"])
+        assert known.check() == 0
+        known._connection.execute("UPDATE former SET row = ? WHERE ended = 2", (kept,))
+        with pytest.raises(ListDamagedError, match="is there although the entry has been retracted since"):
+            known.check()
+        known._connection.execute("UPDATE former SET ref = 'z' WHERE ended = 2")
+        with pytest.raises(ListDamagedError, match="former version of entry 'z' of 'S': does not agree"):
+            known.check()
+
     @pytest.mark.parametrize(
         ("change", "message"),
         [

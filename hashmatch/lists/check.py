@@ -90,8 +90,12 @@ def _check_history(known: HashList, changes: set[int]) -> None:
             where = f"{known.path}: a former version of entry {shorten(former.ref)} of {shorten(names[former.source])}"
             if not {former.since, former.ended} <= changes or former.since > former.ended:
                 raise ListDamagedError(f"{where}: names changes {former.since} to {former.ended}")
-            if former.row is not None and content_digest(names[former.source], former.row) != former.content:
+            if former.row is not None and (
+                former.row[0] != former.ref or content_digest(names[former.source], former.row) != former.content
+            ):
                 raise ListDamagedError(f"{where}: does not agree with its digest")
+            if former.row is not None and known.history.withdrawn_since(former.source, former.ref, former.ended):
+                raise ListDamagedError(f"{where}: is there although the entry has been retracted since")
         for tombstone in known.history.tombstones_since(0):
             if not {tombstone.change, tombstone.undone or tombstone.change} <= changes:
                 raise ListDamagedError(

@@ -168,6 +168,11 @@ class History:
         query = "SELECT ref FROM retraction WHERE source = ? AND undone IS NULL"
         return {ref for (ref,) in self._rows("t", query, (source,))}
 
+    def withdrawn_since(self, source: int, ref: str, number: int) -> bool:
+        """Whether an entry was retracted by change ``number`` or later, and be it that this was taken back."""
+        query = "SELECT 1 FROM retraction WHERE source = ? AND ref = ? AND change >= ? LIMIT 1"
+        return any(self._rows("i", query, (source, ref, number)))
+
     def standing(self, source: int) -> Iterator[Tombstone]:
         """The retractions of a source that stand, by reference."""
         query = f"{_TOMBSTONE} WHERE source = ? AND undone IS NULL ORDER BY ref"

@@ -222,6 +222,8 @@ class Importer:
                         source.number, source.name, source.retractions, self.number
                     )
                     self._summary.withdrawn += len(withdrawn) + len(unseen)
+            # All runs are merged and gone. This blanks the page that is left of them, which may hold a copy of one.
+            self._connection.execute("DELETE FROM pending")
 
     # ------------------------------------------------------------------ items to rows
 

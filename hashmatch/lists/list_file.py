@@ -244,9 +244,10 @@ class ListFile:
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:
         """One read transaction, so that several statements see the same moment."""
-        inside = self._connection.in_transaction
-        if not inside:
-            self._connection.execute("BEGIN")
+        with schema.sqlite_errors(self.path):
+            inside = self._connection.in_transaction
+            if not inside:
+                self._connection.execute("BEGIN")
         try:
             yield
         finally:

@@ -17,6 +17,8 @@ __all__ = ["CHOICES", "MergeSummary", "merge_lists"]
 CHOICES = ("refuse", "ours", "theirs")
 #: Rows that are merged at once.
 _BATCH = 20_000
+#: Bytes of their blocks at which fewer are merged.
+_BATCH_BYTES = 32 << 20
 #: Conflicts that are named.
 _NAMED = 20
 
@@ -72,8 +74,8 @@ def merge_lists(ours: HashList, theirs: HashList, number: int, summary: MergeSum
     if summary.conflicts and on_conflict == "refuse":
         shown = ", ".join(summary.conflicts[:5]) + (", ..." if len(summary.conflicts) > 5 else "")
         raise ConflictError(
-            f"{ours.path} and {theirs.path} say different things about {summary.kept:,} keys ({shown}); nothing was "
-            "changed: say whose word counts, with --on-conflict ours or --on-conflict theirs"
+            f"{ours.path} and {theirs.path} say different things in {summary.kept:,} entries and opinions ({shown}); "
+            "nothing was changed: say whose word counts, with --on-conflict ours or --on-conflict theirs"
         )
 
 
@@ -114,13 +116,16 @@ def _merge_source(
         return (*new[:7], number)
 
     batch: list[tuple[str, Row | None]] = []
-    for rows in theirs.blocks.rows(other):
+    size = 0
+    for block in theirs.blocks.of_source(other):
+        rows = theirs.blocks.verified(block)
         kept = [row for row in rows if row[0] not in gone] if gone else rows
         summary.retracted += len(rows) - len(kept)
         batch += [(row[0], row) for row in kept]
-        if len(batch) >= _BATCH:
+        size += len(block.rows)
+        if len(batch) >= _BATCH or size >= _BATCH_BYTES:
             ours.blocks.apply(source, batch, judge)
-            batch = []
+            batch, size = [], 0
     ours.blocks.apply(source, batch, judge)
     here = ours.history.opinions(source)
     for ref, opinions in theirs.history.opinions(other).items():

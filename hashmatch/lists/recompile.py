@@ -11,6 +11,8 @@ import contextlib
 import os
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,7 +22,7 @@ from numpy.typing import NDArray
 from hashmatch.errors import CompiledListError, UsageError
 from hashmatch.index.compiled import CompiledList
 from hashmatch.index.splice import splice_compiled
-from hashmatch.lists.block import Row, encode
+from hashmatch.lists.block import MAX_ROWS, Row, encode
 from hashmatch.lists.columns import Category, Columns, Disputes
 from hashmatch.lists.versions import key_changes, opinion_changes
 
@@ -128,16 +130,14 @@ def _splice(known: HashList, former: CompiledList, path: Path, changed: Sequence
     before: list[int] = []
     columns = Columns()
     numbers = known.source_numbers()
-    for name in sorted({item.source for item in changed}):
+    for name, items in groupby(changed, attrgetter("source")):
         # Where a source that is new stands: before the first row of the next one by name.
         start, stop = (
             starts.get(name) or [min((s for n, (s, _) in starts.items() if n > name), default=former.rows)] * 2
         )
         refs = _Refs(former, start, stop)
         rows: list[Row] = []
-        for item in changed:
-            if item.source != name:
-                continue
+        for item in items:
             key = item.ref.encode()
             place = bisect_left(refs, key)
             if place < len(refs) and refs[place] == key:
@@ -147,7 +147,9 @@ def _splice(known: HashList, former: CompiledList, path: Path, changed: Sequence
                 rows.append(item.row)
         if rows:
             disputes = Disputes(name, known.history.opinions(numbers[name]))
-            columns.add([encode(rows)], sources.index(name), disputes)
+            # In pieces: what one block can count is bounded.
+            pieces = [encode(rows[at : at + MAX_ROWS]) for at in range(0, len(rows), MAX_ROWS)]
+            columns.add(pieces, sources.index(name), disputes)
     inserted, of_inserted = columns.finish()
     gone = np.array(removed, np.int64)
     categories = _categories(former, gone, of_inserted)

@@ -411,7 +411,7 @@ class HashList(ListFile):
         if os.path.samefile(self.path, other.path):  # noqa: PTH121
             raise UsageError(f"{self.path}: cannot be merged with itself; give another list")
         summary = MergeSummary(path_as_text(other.path), other.snapshot)
-        with self.changing("merge") as change, schema.sqlite_errors(other.path):
+        with self.changing("merge") as change:
             merge_lists(self, other, change.number, summary, on_conflict)
             change.name, change.counts = summary.name, summary.counts()
             change.sha256 = bytes.fromhex(summary.other)
