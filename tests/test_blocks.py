@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hashmatch.errors import ListDamagedError, RecordError
 from hashmatch.lists import block, importer
 from hashmatch.lists.block import Row, cut, decode, encode, ends_block, pack_tags, unpack_tags
+from hashmatch.lists.blocks import Blocks, StoredBlock
 from hashmatch.lists.entry import Entry, Opinion, Retraction
 from hashmatch.lists.store import HashList
 
@@ -253,6 +254,48 @@ def test_find_and_newer_than(tmp_path: Path) -> None:
         assert former.row[5][4:] == md5(700)
         known.retract("S", ["0700"])
         assert [(f.since, f.ended, f.row) for f in known.history.former(number, "0700")] == [(1, 2, None), (2, 3, None)]
+
+
+@pytest.mark.parametrize("cap", ["MAX_ROWS", "MAX_BYTES"])
+def test_a_run_without_end_that_grows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cap: str) -> None:
+    """References may be chosen so that no block ends; what is added behind them makes the parts of all at once, and is
+    added without reading those before the last.
+    """
+    monkeypatch.setattr(block, cap, {"MAX_ROWS": 30, "MAX_BYTES": 1500}[cap])
+    draw = random.Random(1)
+    refs = [ref for ref in (f"{n:05}" for n in range(1000)) if not ends_block(ref)]
+    made = [Entry.make(r, {"md5": md5(r)}, metadata={"k": "x" * draw.randrange(60)}) for r in refs]
+    read: list[str] = []
+    real = Blocks.verified
+
+    def verified(self: Blocks, stored: StoredBlock) -> list[Row]:
+        read.append(stored.last)
+        return real(self, stored)
+
+    with (
+        HashList.open(tmp_path / "a.hml", create=True) as known,
+        HashList.open(tmp_path / "b.hml", create=True) as whole,
+    ):
+        whole.import_entries(made, "S")
+        monkeypatch.setattr(Blocks, "verified", verified)
+        at = imports = 0
+        while at < len(made):
+            step = draw.choice([1, 2, 29, 30, 31, 100])
+            known.import_entries(made[at : at + step], "S")
+            at += step
+            imports += 1
+        assert len(read) == imports - 1
+        # One that ends a block, then one behind it.
+        for extra in ([next(r for r in (f"z{n}" for n in range(9999)) if ends_block(r))], ["zz"]):
+            entries = [Entry.make(r, {"md5": md5(r)}) for r in extra]
+            known.import_entries(entries, "S")
+            whole.import_entries(entries, "S")
+        assert digests(known) == digests(whole)
+        assert known.snapshot == whole.snapshot
+        with HashList.open(tmp_path / "c.hml", create=True) as other:
+            other.import_entries([stored.entry for stored in whole.entries()][::-1], "S")
+            assert other.snapshot == known.snapshot
+        assert known.check() == len(made) + 2
 
 
 def test_parts_whose_beginning_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,10 +63,11 @@ def ends_block(ref: str) -> bool:
     return zlib.crc32(ref.encode()) & _BOUNDARY == _BOUNDARY
 
 
-def cut(rows: Sequence[Row]) -> Iterator[tuple[int, bytes, Sequence[Row]]]:
+def cut(rows: Sequence[Row], first: int = 0) -> Iterator[tuple[int, bytes, Sequence[Row]]]:
     """Rows that begin where a block begins as (part, encoded, rows) of each block; the last may lack its end.
 
-    ``part`` is 0, or counts the further pieces of a run that had to be cut by size.
+    ``part`` is 0, or counts the further pieces of a run that had to be cut by size. ``first`` is the part that the rows
+    begin with: what stands before it in its run has no say in where it ends.
     """
     start = 0
     # This is ends_block, for all rows at once: the low byte of each code says it, and hardly any does.
@@ -85,15 +86,16 @@ def cut(rows: Sequence[Row]) -> Iterator[tuple[int, bytes, Sequence[Row]]]:
         start = end
         if not chosen:
             continue
-        encoded = encode(chosen) if len(chosen) <= MAX_ROWS else b""
+        part, first = first, 0
+        encoded = encode(chosen) if not part and len(chosen) <= MAX_ROWS else b""
         if encoded and (len(encoded) <= MAX_BYTES or len(chosen) == 1):
             yield 0, encoded, chosen
         else:
-            yield from _parts(chosen)
+            yield from _parts(chosen, part)
 
 
-def _parts(rows: Sequence[Row]) -> Iterator[tuple[int, bytes, Sequence[Row]]]:
-    start = size = part = 0
+def _parts(rows: Sequence[Row], part: int) -> Iterator[tuple[int, bytes, Sequence[Row]]]:
+    start = size = 0
     for at, row in enumerate(rows):
         weight = _FIXED + len(row[0].encode()) + len(row[4].encode()) + len(row[5]) + len(row[6].encode())
         if at > start and (at - start == MAX_ROWS or size + weight > MAX_BYTES):

@@ -222,22 +222,28 @@ class Blocks:
         replaced: list[StoredBlock] = []
         held: list[Row] = []
         if last is not None and not ends_block(last.last):
-            replaced = self._run(source, None).blocks
-            held = [row for block in replaced for row in self.verified(block)]
+            # The last part of its run, if it has several: those before it stay as they are, however many.
+            replaced = [last]
+            held = self.verified(last)
         tags = [*map(_tag_of, held), *repeat(number, len(rows))]
-        self._replace(source, replaced, held + rows, tags)
+        self._replace(source, replaced, held + rows, tags, last.part if last is not None and held else 0)
 
     def last(self, source: int) -> str | None:
         """The last reference of a source; None where it has no entry."""
         block = self._one("1 ORDER BY last DESC", source)
         return None if block is None else block.last
 
-    def _replace(self, source: int, replaced: Sequence[StoredBlock], rows: Sequence[Row], tags: Sequence[int]) -> None:
-        """Put ``rows`` in the place of blocks. A block that comes out the same stays untouched."""
+    def _replace(
+        self, source: int, replaced: Sequence[StoredBlock], rows: Sequence[Row], tags: Sequence[int], first: int = 0
+    ) -> None:
+        """Put ``rows``, which begin with part ``first`` of a run, in the place of blocks.
+
+        A block that comes out the same stays untouched.
+        """
         former = {block.last: block for block in replaced}
         made = []
         at = 0
-        for part, encoded, chosen in cut(rows):
+        for part, encoded, chosen in cut(rows, first):
             last, own = chosen[-1][0], tags[at : at + len(chosen)]
             at += len(chosen)
             packed = pack_tags(own)
