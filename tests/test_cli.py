@@ -44,6 +44,12 @@ def known(cmd, images: Path) -> Path:
     return path
 
 
+ICSE_HEADER = (
+    "MD5;SHA1;ZZ40;PhotoDNA;Lace;Image ID;Is distributed;Victim identified;Offender identified;Series name;"
+    "Investigation name;Agency;Number of submissions;File Available;Media Type;Baseline"
+)
+
+
 def _all_commands(group: click.Group, path: str = "") -> Iterator[tuple[str, click.Command]]:
     context = click.Context(group)
     for name in group.list_commands(context):
@@ -147,6 +153,16 @@ class TestList:
         assert "line 3" in skipped.err
         Path("a.md5").write_text(f"{'0' * 32}  a\n123  b\n")
         assert "--skip-invalid" in cmd("lookup", "a.md5", "--list", "a.hml").err
+
+    def test_a_general_format_does_not_lead_round_the_role(self, cmd) -> None:
+        cmd("list", "create", "good.hml", "--role", "known-good")
+        Path("icse.csv").write_text(f"{ICSE_HEADER}\n{'0' * 32}" + ";" * 15 + "\n")
+        arguments = ["list", "import", "good.hml", "icse.csv", "--source", "S", "--from", "csv"]
+        refused = cmd(*arguments)
+        assert refused.code == 2
+        assert "INTERPOL ICSE export, also when read as csv, is a format for lists of role 'known'" in refused.err
+        assert "--from csv --as-role known-good" in refused.err
+        assert cmd(*arguments, "--as-role", "known-good").code == 0
 
     def test_which_of_several_files_were_imported(self, cmd) -> None:
         cmd("list", "create", "a.hml")

@@ -7,7 +7,7 @@ an error that names them all, never a guess.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePath
 from types import MappingProxyType, TracebackType
@@ -175,9 +175,10 @@ def _detect(source: Input, from_format: str | None) -> tuple[Format, bool]:
     """The format, and whether it is settled by more than the content."""
     if from_format is not None:
         try:
-            return FORMATS[from_format], True
+            named = FORMATS[from_format]
         except KeyError:
             raise UsageError(f"unknown format {shorten(from_format)}; hashmatch reads {', '.join(FORMATS)}") from None
+        return _with_role(named, source.head()) if named.general else named, True
     head = source.head()
     claims = [known for known in FORMATS.values() if (known.binary or not head.is_binary) and known.detect(head)]
     claims = [known for known in claims if not known.general] or claims
@@ -199,6 +200,16 @@ def _detect(source: Input, from_format: str | None) -> tuple[Format, bool]:
     raise FormatUnknownError(
         f"{shown} {found}; tried {', '.join(FORMATS)}; if it is one of these, say so with --from FORMAT"
     )
+
+
+def _with_role(general: Format, head: Head) -> Format:
+    """A general format, with the role of the format that the file is of: reading an ICSE export as CSV makes it no list
+    for both roles.
+    """
+    for known in FORMATS.values():
+        if known.role and (known.binary or not head.is_binary) and known.detect(head):
+            return replace(general, role=known.role, title=f"{known.title}, also when read as {general.name},")
+    return general
 
 
 class Reading:
