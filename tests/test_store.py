@@ -106,6 +106,18 @@ class TestOpening:
         with pytest.raises(ListDamagedError, match="version 99"):
             HashList.open(path)
 
+    @pytest.mark.parametrize(
+        "what", ["TRIGGER t AFTER DELETE ON block BEGIN SELECT 1; END", "VIEW v AS SELECT * FROM block"]
+    )
+    def test_a_list_with_a_program_in_it_is_refused(self, tmp_path: Path, what: str) -> None:
+        path = tmp_path / "a.hml"
+        HashList.open(path, create=True).close()
+        connection = sqlite3.connect(path)
+        connection.execute(f"CREATE {what}")
+        connection.close()
+        with pytest.raises(ListDamagedError, match="triggers or views"):
+            HashList.open(path)
+
     def test_role_is_kept_and_checked(self, tmp_path: Path) -> None:
         path = tmp_path / "a.hml"
         HashList.open(path, create=True, role="known-good").close()

@@ -266,6 +266,12 @@ def _check_identity(path: Path, connection: sqlite3.Connection) -> None:
             f"{path}: is version {version} of the schema; this software reads version {SCHEMA_VERSION}: "
             "create a new list and import its sources again"
         )
+    # A trigger would run with our own changes, and could bring back what is withdrawn.
+    (foreign,) = connection.execute(
+        "SELECT count(*) FROM sqlite_master WHERE type NOT IN ('table', 'index')"
+    ).fetchone()
+    if foreign:
+        raise ListDamagedError(f"{path}: holds triggers or views, which no list has; restore it from a copy")
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     (page_size,) = connection.execute("PRAGMA page_size").fetchone()
     # SQLite reads what is missing from the last page as zeros. (Longer is no damage: a writer may be at work.)
