@@ -168,6 +168,24 @@ def test_counts_of_a_delta_are_not_quoted(tmp_path: Path) -> None:
         assert "0f0f" not in str(caught.value)
 
 
+def test_the_role_of_a_delta_is_not_quoted_where_it_may_be_a_hash(tmp_path: Path) -> None:
+    """Found by fuzzing."""
+    path = tmp_path / "a.delta"
+    with HashList.open(tmp_path / "list.hml", create=True) as known:
+        header = {"hashmatch_delta": 1, "role": "0f" * 16, "base": known.snapshot, "target": "0" * 64}
+        path.write_text(json.dumps(header) + "\n", encoding="utf-8")
+        with pytest.raises(DeltaError, match="is of a list of role 32 characters; "):
+            known.apply_delta(path)
+
+
+def test_long_names_of_columns_are_not_quoted(tmp_path: Path) -> None:
+    """Found by fuzzing."""
+    path = tmp_path / "set.txt"
+    path.write_text('"SHA-1","MD5","' + "\0" * 201 + '"\n', encoding="utf-8")
+    with pytest.raises(RecordError, match="field 'a name of 201 characters'"), open_entries(path, "nsrl2") as reading:
+        list(reading)
+
+
 def test_a_member_that_is_named_like_a_hash_is_not_named(tmp_path: Path) -> None:
     """Found by fuzzing: of a document's own members, the name stood before what is wrong with the value."""
     path = tmp_path / "vics.json"

@@ -146,10 +146,10 @@ def _put(row: Row) -> dict[str, Any]:
 
 
 def _opinion_record(source: str, ref: str, before: Opinion | None, after: Opinion | None) -> dict[str, Any]:
-    shown = after or before
+    stated = after or before
     record: dict[str, Any] = {"source": source, "ref": ref}
-    if shown is not None:
-        record |= {"algorithm": shown.algorithm, "organisation": shown.organisation}
+    if stated is not None:
+        record |= {"algorithm": stated.algorithm, "organisation": stated.organisation}
     if after is not None:
         record |= {"affirmative": after.affirmative, "reason": after.reason}
     return record
@@ -216,8 +216,8 @@ class _Reader:
             raise self.problem("found no snapshots; expected base and target")
         if role != known.role:
             raise DeltaError(
-                f"{self._source.path}: is of a list of role {shorten(role)}; {known.path} is of role {known.role!r}: "
-                "nothing was changed"
+                f"{self._source.path}: is of a list of role {shown(str(role))}; {known.path} is of role "
+                f"{known.role!r}: nothing was changed"
             )
         if base != known.snapshot:
             raise DeltaError(f"{self._source.path}: {_misfit(known, base, target)}; nothing was changed")
@@ -375,7 +375,11 @@ def _row(ref: str, record: Mapping[str, Any], number: int) -> Row:
         raise ValueError("an unknown media type")
     if metadata and not is_metadata(metadata):
         raise ValueError("metadata that is not canonical")
-    opinions_of(opinions)
+    try:
+        opinions_of(opinions)
+    except ValueError:
+        # What it says quotes from them.
+        raise ValueError("opinions that no import writes") from None
     return (ref, tuple(category) if category else None, media, size, metadata, packed, opinions, number)
 
 

@@ -59,6 +59,8 @@ _MAX_INT = (1 << 63) - 1
 #: What may be (a piece of) a hash: in hexadecimal, in base64, as decimals.
 _HASH_LIKE = re.compile(r"[0-9A-Fa-f]{8}|[0-9A-Za-z+/]{12}|(?:\d{1,3}[\s,]+){4}")
 _SHOWN = 40
+#: XML puts a namespace before names.
+_SHOWN_NAME = 200
 
 #: Algorithm -> (bytes of the hash, characters of its base64 form), where lists write it in base64.
 _BASE64 = {name: 4 * ((ALGORITHMS[name].width + 2) // 3) for name in ("photodna", "lace")}
@@ -164,8 +166,8 @@ def _check(text: str, field: str, max_string: int, search: Callable[[str], re.Ma
 
 
 def shown_field(name: str) -> str:
-    """The name of a column or key, which may itself be a hash."""
-    return f"a name of {len(name):,} characters" if _HASH_LIKE.search(name) else name
+    """The name of a column or key, which may itself be a hash, or of any length."""
+    return f"a name of {len(name):,} characters" if len(name) > _SHOWN_NAME or _HASH_LIKE.search(name) else name
 
 
 def whole_number(text: str, field: str) -> int:
