@@ -252,7 +252,9 @@ class TestAudit:
         AuditLog.beside(known).path.unlink()
         with HashList.open(known) as opened:
             opened.import_entries([Entry.make("new", {"md5": bytes(16)})], "S")
+            assert ["begun anew" in text for text in opened.unlogged] == [True]
         records = list(AuditLog.beside(known).records())
+        assert [record["facts"].get("begun_anew") for record in records] == [True] + [None] * 6
         assert [record["change"] for record in records] == [1, 2, 3, 4, 5, 6, 7]
         assert ["logged" in record for record in records] == [True] * 6 + [False]
         assert cmd("list", "check", known).err == ""

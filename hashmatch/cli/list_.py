@@ -105,6 +105,7 @@ def import_(
                 click.echo(json.dumps(asdict(summary), ensure_ascii=False))
             elif not quiet:
                 echo_lines(_import_lines(summary))
+        warn_unlogged(known.unlogged)
     return 4 if skipped else 0
 
 
@@ -213,6 +214,7 @@ def retract(
             lines = [done + _and_of("retracted already", given - withdrawn - unseen)]
             if withdrawn:
                 lines.append("compiled files that were made before still hold their hashes: compile the list again")
+        warn_unlogged(known.unlogged)
     echo_lines(lines)
 
 

@@ -199,6 +199,7 @@ def apply(path: Path, deltas: tuple[str, ...], quiet: bool) -> None:
             if not quiet:
                 shown = ", ".join(f"{count:,} {kind}" for kind, count in summary.counts.items() if count)
                 echo_lines([f"{name}: {shown or 'no change'}", f"  snapshot {summary.target}"])
+        warn_unlogged(known.unlogged)
 
 
 @click.command()
@@ -229,6 +230,7 @@ def merge(path: Path, others: tuple[Path, ...], on_conflict: str, as_json: bool,
             elif not quiet:
                 shown = ", ".join(f"{count:,} {name}" for name, count in summary.counts().items() if count)
                 echo_lines([f"{other}: {shown or 'nothing new'}", f"  snapshot {summary.snapshot}"])
+        warn_unlogged(known.unlogged)
 
 
 @click.command()

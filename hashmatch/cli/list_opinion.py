@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from hashmatch.cli.console import LIST_PATH, echo_lines, given_references, refs_from_option
+from hashmatch.cli.console import LIST_PATH, echo_lines, given_references, refs_from_option, warn_unlogged
 from hashmatch.errors import UsageError
 
 
@@ -59,6 +59,7 @@ def command(
             reason=reason,
             algorithm=algorithm.strip().lower(),
         )
+        warn_unlogged(known.unlogged)
     done = "opinions taken back" if take_back else "entries disputed" if dispute else "entries affirmed"
     same = len(set(wanted)) - changed
     unchanged = f"; nothing to take back: {same:,}" if take_back else f"; said the same already: {same:,}"

@@ -32,6 +32,9 @@ from hashmatch.lists.typed_rows import typed_rows
 
 __all__ = ["ChangeInProgress", "ListFile"]
 
+#: Sources that a message names at most: of a list from NCMEC there are hundreds.
+_NAMED_SOURCES = 10
+
 
 @dataclass
 class ChangeInProgress:
@@ -128,8 +131,10 @@ class ListFile:
         name = unicodedata.normalize("NFC", source)
         row = self._connection.execute("SELECT id FROM source WHERE name = ?", (name,)).fetchone()
         if row is None:
-            known = ", ".join(self.sources()) or "none"
-            raise UsageError(f"{self.path}: has no source {shorten(source)}; its sources: {known}")
+            known = self.sources()
+            shown = ", ".join(known[:_NAMED_SOURCES]) or "none"
+            more = f" and {len(known) - _NAMED_SOURCES:,} more" if len(known) > _NAMED_SOURCES else ""
+            raise UsageError(f"{self.path}: has no source {shorten(source)}; its sources: {shown}{more}")
         return int(row[0])
 
     def _name_of(self, number: int) -> str:
@@ -165,10 +170,17 @@ class ListFile:
                 # Before the commit, so that a log that cannot be written is known while all can still be undone; and
                 # the lock is held over it, so that lines have the order of the changes.
                 log = stack.enter_context(self.audit.writing())
+                anew = change.number > 1 and log.changes == 0
+                if anew:
+                    self.unlogged.append(
+                        f"{self.audit.path} told of none of the list's {change.number - 1:,} earlier changes: it is "
+                        "begun anew from the list's own history; what it said of matches and exports is not there"
+                    )
                 if log.missing(change.number - 1):
                     for earlier in self.history.changes(log.changes):
                         if earlier.number < change.number:
-                            log.append(_audit_record(earlier, late=True))
+                            log.append(_audit_record(earlier, late=True, anew=anew))
+                            anew = False
                 if change.withdraws:
                     # Before the commit, for a crash right after it; and again behind it: somebody may compile between.
                     with contextlib.suppress(StorageError):
@@ -282,8 +294,14 @@ class ListFile:
         return dict(typed_rows(self._connection, self.path, "ti", query))
 
 
-def _audit_record(change: Change, *, late: bool = False) -> AuditRecord:
-    """The line of a change in the audit log; ``late``: it should have been written when the change was made."""
+def _audit_record(change: Change, *, late: bool = False, anew: bool = False) -> AuditRecord:
+    """The line of a change in the audit log.
+
+    Args:
+        change: the change.
+        late: the line should have been written when the change was made.
+        anew: it is the first of a log that was gone.
+    """
     facts = {"source": change.source, "format": change.format}
     if change.operation == "merge":
         facts |= {"other": change.name, "other_snapshot": change.sha256.hex()}
@@ -293,7 +311,7 @@ def _audit_record(change: Change, *, late: bool = False) -> AuditRecord:
         change.number,
         inputs=[AuditInput(change.name, change.size, change.sha256.hex())] if change.size else [],
         counts=change.counts,
-        facts={name: text for name, text in facts.items() if text},
+        facts={name: text for name, text in facts.items() if text} | ({"begun_anew": True} if anew else {}),
         operator=change.operator,
         at=change.at if late else None,
     )

@@ -384,7 +384,10 @@ class HashList(ListFile):
             InputError: the file cannot be read.
             ListBusyError, StorageError, ListDamagedError: the list could not be changed.
         """
-        with Input(os.fspath(path), limits=limits, progress=progress) as source, self.changing("delta") as change:
+        with (
+            Input(os.fspath(path), limits=limits, progress=progress, expected="a delta") as source,
+            self.changing("delta") as change,
+        ):
             summary = apply_delta(self, source, change)
             source.finish()
             summary.name, summary.bytes, summary.sha256 = path_as_text(path), source.bytes_read, source.sha256

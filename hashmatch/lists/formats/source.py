@@ -126,7 +126,15 @@ class Input:
         InputError: the file is empty or fails while it is read.
     """
 
-    def __init__(self, path: str | Path, *, limits: Limits | None = None, progress: Progress | None = None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        limits: Limits | None = None,
+        progress: Progress | None = None,
+        expected: str = "a hash list",
+    ) -> None:
+        """Open an input; ``expected`` is what messages say that it should be."""
         self.path = str(path)
         self.limits = limits or Limits()
         self.bytes_read = 0
@@ -137,6 +145,7 @@ class Input:
         self.unterminated = False
         self.notes: list[str] = []
         self._progress = progress
+        self._expected = expected
         self._before: tuple[int, int] | None = None
         self._hash = hashlib.sha256()
         self._ahead: list[bytes] = []
@@ -145,7 +154,7 @@ class Input:
         self._file = self._open()
         if not self._peek(1):
             self.close()
-            raise InputError(f"{self._shown} is empty (0 bytes); expected a hash list")
+            raise InputError(f"{self._shown} is empty (0 bytes); expected {self._expected}")
 
     @property
     def _shown(self) -> str:
@@ -154,19 +163,21 @@ class Input:
     def _open(self) -> BinaryIO:
         if self.path == "-":
             if sys.stdin is None:
-                raise InputNotFoundError("standard input is closed; expected a hash list")
+                raise InputNotFoundError(f"standard input is closed; expected {self._expected}")
             return sys.stdin.buffer
         try:
             file = Path(self.path).open("rb", buffering=0)  # noqa: SIM115 - closed by close()
         except FileNotFoundError:
-            raise InputNotFoundError(f"{self._shown}: no such file; expected a hash list") from None
+            raise InputNotFoundError(f"{self._shown}: no such file; expected {self._expected}") from None
         except IsADirectoryError:
-            raise InputNotFoundError(f"{self._shown} is a folder; expected a hash list, which is a file") from None
+            raise InputNotFoundError(f"{self._shown} is a folder; expected {self._expected}, which is a file") from None
         except PermissionError:
-            raise InputNotFoundError(f"{self._shown}: permission to read it is denied; expected a hash list") from None
+            raise InputNotFoundError(
+                f"{self._shown}: permission to read it is denied; expected {self._expected}"
+            ) from None
         except (OSError, ValueError) as error:  # ValueError: a NUL in the path
             reason = getattr(error, "strerror", None) or error
-            raise InputNotFoundError(f"{self._shown} cannot be opened ({reason}); expected a hash list") from error
+            raise InputNotFoundError(f"{self._shown} cannot be opened ({reason}); expected {self._expected}") from error
         status = _status(file.fileno())
         if status is not None and stat.S_ISREG(status[0]):
             self.bytes_total = status[1]
