@@ -120,6 +120,7 @@ class Secrets:
     """Pieces of hashes that no message may show."""
 
     _HEX = re.compile("[0-9a-fA-F]{8,}")
+    _ESCAPES = re.compile(r"\\x[0-9a-f]{2}|\\u[0-9a-f]{4}|\\U[0-9a-f]{8}")
     _BASE64 = re.compile("[0-9A-Za-z+/]{12,}")
     _DECIMALS = re.compile(r"(?=(?<!\d)(\d{1,3}, \d{1,3}, \d{1,3}, \d{1,3})(?!\d))")
 
@@ -140,6 +141,7 @@ class Secrets:
 
     def shown(self, message: str) -> str | None:
         """A piece of a hash that a message shows."""
+        message = self._ESCAPES.sub(" ", message)
         for pattern, known, size in ((self._HEX, self._hex, 8), (self._BASE64, self._base64, 12)):
             for run in pattern.findall(message):
                 text = run.lower() if size == 8 else run
