@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import random
+import weakref
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -224,6 +226,31 @@ def test_a_contradiction_of_what_the_list_held_already(tmp_path: Path, monkeypat
         # 003 is news: this input did not say it before.
         assert (summary.replaced, summary.invalid, summary.unchanged) == (1, 2, 398)
         assert known.check() == 400
+
+
+def test_what_a_reader_leaves_in_cycles_is_collected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The collector is off during an import; a document of two gigabytes stayed in memory by and by."""
+    monkeypatch.setattr(importer, "_GATHERED_ROWS", 100)
+    monkeypatch.setattr(importer, "_CHUNK", 50)
+
+    class Piece:
+        def __init__(self) -> None:
+            self.own = self
+
+    alive: weakref.WeakSet[Piece] = weakref.WeakSet()
+    most = 0
+
+    def entries() -> Iterator[Entry]:
+        nonlocal most
+        for number in range(5000):
+            if not number % 10:
+                alive.add(Piece())
+                most = max(most, len(alive))
+            yield Entry.make(f"{number:05}", {"md5": md5(number)})
+
+    with HashList.open(tmp_path / "a.hml", create=True) as known:
+        assert known.import_entries(entries(), "S").added == 5000
+    assert most < 50
 
 
 def test_sources_within_an_input(tmp_path: Path) -> None:
