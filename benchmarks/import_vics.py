@@ -97,7 +97,8 @@ def import_once(known: Path, document: Path, decoder: str = "fast") -> dict[str,
 
 def items_of(document: Path) -> list[dict[str, Any]]:
     """The first media, at most `SAMPLE`, of the list or of the first case, decoded with nothing of ours."""
-    text = document.read_bytes()[: 400 * SAMPLE * 4].decode("utf-8-sig", "ignore")
+    with document.open("rb") as file:  # not all of it: a child's peak memory begins with its parent's
+        text = file.read(400 * SAMPLE * 4).decode("utf-8-sig", "ignore")
     decoder, found = json.JSONDecoder(), []
     at = text.index("[", text.index('"value"'))
     if '"Media"' in text[at : at + 40]:

@@ -229,7 +229,7 @@ def test_a_contradiction_of_what_the_list_held_already(tmp_path: Path, monkeypat
 
 
 def test_what_a_reader_leaves_in_cycles_is_collected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The collector is off during an import; a document of two gigabytes stayed in memory by and by."""
+    """The collector is off during an import, which must not keep what a reader leaves in cycles to the end."""
     monkeypatch.setattr(importer, "_GATHERED_ROWS", 100)
     monkeypatch.setattr(importer, "_CHUNK", 50)
 
