@@ -328,8 +328,8 @@ class Importer:
                 source.last = max(source.last, rows[-1][0])
             source.reached = rows[-1][0]
         self._rows = self._bytes = 0
-        # The collector is off meanwhile. Nothing here is part of a cycle, but what a reader leaves behind may be: it would
-        # stay to the end. Next to nothing is alive at this point, so looking takes no time.
+        # The collector is off meanwhile. Nothing here is part of a cycle, but what a reader leaves behind may be, and
+        # would stay to the end. Next to nothing is alive at this point, so looking takes no time.
         gc.collect()
 
     def _append(self, source: _Source, rows: list[Row]) -> None:
