@@ -54,7 +54,7 @@ def replay(name: str, seconds: float) -> None:
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_seeds_and_a_few_mutations(name: str) -> None:
-    replay(name, 1)
+    replay(name, 0.5)
 
 
 @pytest.mark.slow
