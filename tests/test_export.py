@@ -180,7 +180,7 @@ def test_an_export_that_fails_leaves_the_former_file(
     out.parent.mkdir()
     out.write_text("former")
 
-    def entries(_self: HashList) -> Iterator[StoredEntry]:
+    def entries(_self: HashList, _sources: object = None) -> Iterator[StoredEntry]:
         yield StoredEntry("S", ENTRIES[0])
         raise ListDamagedError("damage")
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from hashmatch.cli.console import LIST_PATH, binary_output, echo_lines, progress_bar, quiet_option, warn_unlogged
-from hashmatch.errors import UsageError, shorten
 
 if TYPE_CHECKING:
     from hashmatch.lists.store import HashList, StoredEntry
@@ -22,8 +20,6 @@ if TYPE_CHECKING:
 FORMATS = ("csv", "jsonl", "parquet", "vics", "hashdeep", "pdq")
 #: Entries between two steps of the progress bar.
 _STEP = 1024
-#: Sources that a message names; a list of NCMEC's members has a hundred.
-_NAMED = 10
 VICS_SCHEMES = ("us", "uk", "default", "custom")
 
 
@@ -68,12 +64,13 @@ def command(
     writer = writer_for(form, out)
     options = WriteOptions(include_hashes=include_hashes, vics_scheme=vics_scheme)
     with HashList.open(path, read_only=True) as known:
-        wanted = _known_sources(known, sources)
+        for name in sources:
+            known.source_number(name)  # refuses what the list has not, before anything is written
         with (
             binary_output(out, [path]) as write,
             progress_bar(f"exporting {path.name}", "entries", quiet=quiet) as progress,
         ):
-            account = export(lambda: _chosen(known, wanted, progress), writer, write, options)
+            account = export(lambda: _chosen(known, sources, progress), writer, write, options)
         known.note(
             "export",
             {"entries": account.written},
@@ -90,25 +87,8 @@ def command(
         echo_lines(account.lines())
 
 
-def _known_sources(known: HashList, names: Iterable[str]) -> frozenset[str]:
-    """The sources to export; none for all of them.
-
-    Raises:
-        UsageError: the list has no such source.
-    """
-    there = known.sources()
-    wanted = frozenset(unicodedata.normalize("NFC", name) for name in names)
-    for name in sorted(wanted.difference(there)):
-        shown = ", ".join(there[:_NAMED]) + (f" and {len(there) - _NAMED:,} more" if len(there) > _NAMED else "")
-        raise UsageError(
-            f"{known.path}: has no source {shorten(name)}; its sources: {shown or 'none'}; all: `hashmatch list info`"
-        )
-    return wanted
-
-
-def _chosen(known: HashList, wanted: frozenset[str], progress: Progress) -> Iterator[StoredEntry]:
-    for number, stored in enumerate(known.entries()):
+def _chosen(known: HashList, sources: Sequence[str], progress: Progress) -> Iterator[StoredEntry]:
+    for number, stored in enumerate(known.entries(sources or None)):
         if not number % _STEP:
             progress(number, None)
-        if not wanted or stored.source in wanted:
-            yield stored
+        yield stored

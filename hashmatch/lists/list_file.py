@@ -134,7 +134,9 @@ class ListFile:
             known = self.sources()
             shown = ", ".join(known[:_NAMED_SOURCES]) or "none"
             more = f" and {len(known) - _NAMED_SOURCES:,} more" if len(known) > _NAMED_SOURCES else ""
-            raise UsageError(f"{self.path}: has no source {shorten(source)}; its sources: {shown}{more}")
+            raise UsageError(
+                f"{self.path}: has no source {shorten(source)}; its sources: {shown}{more}; all: `hashmatch list info`"
+            )
         return int(row[0])
 
     def _name_of(self, number: int) -> str:
