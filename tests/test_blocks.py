@@ -133,12 +133,20 @@ def digests(known: HashList) -> dict[str, list[bytes]]:
 
 
 @pytest.mark.parametrize(
-    ("gathered", "run", "step", "most"), [(1 << 16, 128, 160, 4096), (300, 7, 3, 4096), (90, 5, 1, 4), (300, 20, 2, 30)]
+    ("gathered", "run", "step", "most", "a_block"),
+    [
+        (1 << 16, 128, 160, 4096, 256),
+        (300, 7, 3, 4096, 256),
+        (90, 5, 1, 4, 256),
+        (300, 20, 2, 30, 256),
+        (90, 5, 1, 4, 1),
+        (90, 20, 2, 4096, 30),
+    ],
 )
 @settings(max_examples=10)
 @given(seed=st.integers(0, 2**32))
 def test_against_a_dictionary(
-    tmp_path_factory: pytest.TempPathFactory, gathered: int, run: int, step: int, most: int, seed: int
+    tmp_path_factory: pytest.TempPathFactory, gathered: int, run: int, step: int, most: int, a_block: int, seed: int
 ) -> None:
     """Random imports, replacements, retractions and restorations, in random order, beside a dictionary of the truth.
 
@@ -151,6 +159,7 @@ def test_against_a_dictionary(
         patch.setattr(importer, "_CHUNK", 40)
         patch.setattr(importer, "_RUN_ROWS", run)
         patch.setattr(importer, "_STEP", step)
+        patch.setattr(importer, "_ROWS_A_BLOCK", a_block)
         patch.setattr(block, "MAX_ROWS", most)
         truth: dict[str, Entry] = {}
         gone: set[str] = set()
@@ -191,10 +200,12 @@ def test_against_a_dictionary(
                 assert other.snapshot == known.snapshot
 
 
-def test_runs_of_one_input_contradict_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("a_block", [256, 1])
+def test_runs_of_one_input_contradict_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, a_block: int) -> None:
     """The first record of a reference stands, wherever the second comes: in the same run, in a later one, behind what
-    was added at once.
+    was added at once, or among it.
     """
+    monkeypatch.setattr(importer, "_ROWS_A_BLOCK", a_block)
     monkeypatch.setattr(importer, "_GATHERED_ROWS", 10)
     monkeypatch.setattr(importer, "_CHUNK", 5)
     order = [*range(20, 40), *range(10), 25, 3, 35, 39, *range(50, 60), 55]
@@ -212,8 +223,12 @@ def test_runs_of_one_input_contradict_each_other(tmp_path: Path, monkeypatch: py
         ]  # fmt: skip
 
 
-def test_a_contradiction_of_what_the_list_held_already(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("a_block", [256, 1])
+def test_a_contradiction_of_what_the_list_held_already(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, a_block: int
+) -> None:
     """The first record repeats what the list has, which changes nothing; a later one says otherwise."""
+    monkeypatch.setattr(importer, "_ROWS_A_BLOCK", a_block)
     monkeypatch.setattr(importer, "_GATHERED_ROWS", 10)
     monkeypatch.setattr(importer, "_CHUNK", 5)
     entries = [Entry.make(f"{n:03}", {"md5": md5(n)}) for n in range(400)]
@@ -226,6 +241,37 @@ def test_a_contradiction_of_what_the_list_held_already(tmp_path: Path, monkeypat
         # 003 is news: this input did not say it before.
         assert (summary.replaced, summary.invalid, summary.unchanged) == (1, 2, 398)
         assert known.check() == 400
+
+
+def test_numbers_that_gain_a_digit_make_no_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """10 stands before 9: what counts comes back to where it was, but touches little of what is there."""
+    monkeypatch.setattr(importer, "_GATHERED_ROWS", 3000)
+    kept = []
+    keep = importer.Importer._keep
+    monkeypatch.setattr(importer.Importer, "_keep", lambda self, *of: (kept.append(1), keep(self, *of)))
+    entries = [Entry.make(str(n), {"md5": md5(n)}) for n in range(1, 20_001)]
+    with HashList.open(tmp_path / "a.hml", create=True) as known:
+        assert known.import_entries(entries, "S").added == 20_000
+        assert not kept
+        assert known.check() == 20_000
+        shuffled = random.Random(1).sample(entries, len(entries))
+        with HashList.open(tmp_path / "b.hml", create=True) as other:
+            assert other.import_entries(shuffled, "S").added == 20_000
+            assert kept
+            assert digests(other) == digests(known)
+
+
+def test_touches(tmp_path: Path) -> None:
+    refs = [f"{n:05}" for n in range(4000)]
+    with HashList.open(tmp_path / "a.hml", create=True) as known:
+        known.import_entries([Entry.make(ref, {"md5": md5(ref)}) for ref in refs], "S")
+        (number,) = known.source_numbers().values()
+        for wanted in (["00000"], ["0", "00001x"], refs[::50], refs[1000:3000], [*refs[-30:], "9", "9x"], ["9"], []):
+            lasts = [rows[-1][0] for rows in known.blocks.rows(number)]
+            touched = {next((last for last in lasts if last >= ref), None) for ref in wanted} - {None}
+            for most in (0, 1, len(touched) - 1, len(touched), len(touched) + 1):
+                if most >= 0:
+                    assert known.blocks.touches(number, wanted, most) == (len(touched) > most)
 
 
 def test_what_a_reader_leaves_in_cycles_is_collected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

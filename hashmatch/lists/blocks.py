@@ -180,6 +180,7 @@ class Blocks:
         changes: Sequence[tuple[str, Row | None]],
         judge: Judge,
         unchanged: Callable[[Sequence[str]], object] | None = None,
+        add: Callable[[list[Row]], list[Row]] | None = None,
     ) -> None:
         """Change entries of a source.
 
@@ -189,6 +190,8 @@ class Blocks:
             judge: decides what comes of each, and is called in order.
             unchanged: told the references of a block that ``changes`` repeats as it is, where given; ``judge``
                 is not asked about those then: a list that is imported again is mostly what it was.
+            add: given rows of which the list holds no reference, gives them as they shall stand, tagged; where it is
+                given, ``judge`` is not asked about most of those.
         """
         at = 0
         refs = list(map(_ref_of, changes))
@@ -205,7 +208,7 @@ class Blocks:
                 replaced += run.blocks
                 held = [row for block in run.blocks for row in self.verified(block)]
                 end = len(changes) if run.upper is None else bisect_right(refs, run.upper, at)
-                rows += _merge(held, changes[at:end], judge)
+                rows += _merge(held, changes[at:end], judge, add)
                 at = end
                 if run.upper is None or not rows or ends_block(rows[-1][0]):
                     break
@@ -227,6 +230,19 @@ class Blocks:
             held = self.verified(last)
         tags = [*map(_tag_of, held), *repeat(number, len(rows))]
         self._replace(source, replaced, held + rows, tags, last.part if last is not None and held else 0)
+
+    def touches(self, source: int, refs: Sequence[str], most: int) -> bool:
+        """Whether ascending references lie in more than ``most`` blocks of a source; behind the last is in none."""
+        at = 0
+        for _ in range(most + 1):
+            if at == len(refs):
+                return False
+            query = "SELECT last FROM block WHERE source = ? AND last >= ? ORDER BY last LIMIT 1"
+            found = next(typed_rows(self._connection, self.path, "t", query, (source, refs[at])), None)
+            if found is None:
+                return False
+            at = bisect_right(refs, found[0], at)
+        return True
 
     def last(self, source: int) -> str | None:
         """The last reference of a source; None where it has no entry."""
@@ -271,9 +287,19 @@ def _repeats(blocks: Sequence[StoredBlock], changes: Sequence[tuple[str, Row | N
     return len(rows) == len(changes) and encode(rows) == blocks[0].rows
 
 
-def _merge(rows: list[Row], changes: Sequence[tuple[str, Row | None]], judge: Judge) -> list[Row]:
+def _merge(
+    rows: list[Row],
+    changes: Sequence[tuple[str, Row | None]],
+    judge: Judge,
+    add: Callable[[list[Row]], list[Row]] | None,
+) -> list[Row]:
     """``rows`` after ``changes``, both ascending by reference."""
     held: dict[str, Row] = {row[0]: row for row in rows}
+    if add is not None and held.keys().isdisjoint(map(_ref_of, changes)):
+        merged = rows + add([row for _, row in changes if row is not None])
+        if rows:
+            merged.sort(key=_ref_of)
+        return merged
     added = False
     for ref, row in changes:
         old = held.get(ref)

@@ -1,8 +1,9 @@
 """One import: entries in, blocks of the list out, counts kept. The transaction around it is the store's.
 
 Entries come in any order and by the ten million; blocks are in the order of references. So what comes is gathered,
-sorted and, as long as it goes on behind what the list holds, added there. What does not is written into the list's file
-as sorted runs (never into temporary files, which hold no hash) and merged at the end, range of keys by range of keys.
+sorted and, as long as it goes on behind what came before or touches few blocks of it, stored at once. What does not is
+written into the list's file as sorted runs (never into temporary files, which hold no hash) and merged at the end,
+range of keys by range of keys.
 """
 
 from __future__ import annotations
@@ -33,6 +34,9 @@ _CHUNK = 1000
 #: Rows, and bytes of hashes and metadata, that are gathered before they are sorted.
 _GATHERED_ROWS = 1 << 16
 _GATHERED_BYTES = 32 << 20
+#: What lies among what came before is stored at once where it has at least so many rows, on average, for every block
+#: that it touches: reading and rewriting a block, of half as many rows, then costs less than merging at the end.
+_ROWS_A_BLOCK = 256
 #: Rows of a block of a run: of every run at least one such block is in memory while they are merged.
 _RUN_ROWS = 128
 #: Such blocks that are merged in one step.
@@ -163,7 +167,8 @@ class _Source:
         reached: the last reference of what was applied at once; None before.
         confirmed: hash of each reference that was applied at once and that the list held as it is: what says otherwise
             later contradicts it. (64 bits under a key of this process; a list may be too long to keep references.)
-        ordered: `confirmed` as an ascending NumPy array, once it is asked for.
+        ordered: the first of `confirmed` as an ascending NumPy array, as many as were there when it was last asked for.
+        returned: whether something came that does not lie behind `reached`.
         runs: whether sorted runs wait for the end.
     """
 
@@ -176,6 +181,7 @@ class _Source:
     reached: str | None = None
     confirmed: array[int] = field(default_factory=lambda: array("q"))
     ordered: Any = None
+    returned: bool = False
     runs: bool = False
 
 
@@ -318,7 +324,8 @@ class Importer:
                 continue
             source.rows.sort(key=_ref_of)
             rows, source.rows = self._unique(source.rows), []
-            if source.runs or (source.reached is not None and rows[0][0] <= source.reached):
+            if source.runs or self._scatters(source, rows):
+                # Everything that comes later does so too: of two records with one reference the first stands.
                 self._keep(source, rows)
                 continue
             if source.last is None or rows[0][0] > source.last:
@@ -326,11 +333,21 @@ class Importer:
             else:
                 self._apply(source, rows)
                 source.last = max(source.last, rows[-1][0])
-            source.reached = rows[-1][0]
+            source.reached = rows[-1][0] if source.reached is None else max(source.reached, rows[-1][0])
         self._rows = self._bytes = 0
         # The collector is off meanwhile. Nothing here is part of a cycle, but what a reader leaves behind may be, and
         # would stay to the end. Next to nothing is alive at this point, so looking takes no time.
         gc.collect()
+
+    def _scatters(self, source: _Source, rows: Sequence[Row]) -> bool:
+        """Whether sorted rows lie scattered among what came before, and not behind it or at few places of it.
+
+        Numbers that count without leading zeros come back whenever they gain a digit, and then fill gaps one by one.
+        """
+        if source.reached is None or rows[0][0] > source.reached:
+            return False
+        source.returned = True
+        return self._blocks.touches(source.number, list(map(_ref_of, rows)), len(rows) // _ROWS_A_BLOCK)
 
     def _append(self, source: _Source, rows: list[Row]) -> None:
         self._blocks.append(source.number, rows, self.number)
@@ -339,11 +356,17 @@ class Importer:
 
     def _apply(self, source: _Source, rows: Sequence[Row]) -> None:
         summary, number, supersede = self._summary, self.number, self._history.supersede
+        # What is confirmed from here on cannot be contradicted by these rows, which are unique.
+        before = len(source.confirmed)
 
         def same(refs: Sequence[str]) -> None:
             summary.unchanged += len(refs)
             if not source.runs:
                 source.confirmed.extend(map(hash, refs))
+
+        def add(rows: list[Row]) -> list[Row]:
+            summary.added += len(rows)
+            return [(*row[:7], number) for row in rows]
 
         def judge(old: Row | None, new: Row | None) -> Row | None:
             if new is None:
@@ -353,7 +376,7 @@ class Importer:
             elif old[:7] == new[:7]:
                 same(old[:1])
                 return old
-            elif old[7] == number or (source.runs and _among(hash(new[0]), source)):
+            elif old[7] == number or (source.returned and _among(hash(new[0]), source, before)):
                 self._contradiction(new)
                 return old
             else:
@@ -361,7 +384,7 @@ class Importer:
                 supersede(source.number, source.name, old, number)
             return (*new[:7], number)
 
-        self._blocks.apply(source.number, [(row[0], row) for row in rows], judge, same)
+        self._blocks.apply(source.number, [(row[0], row) for row in rows], judge, same, add)
 
     def _keep(self, source: _Source, rows: Sequence[Row]) -> None:
         source.runs = True
@@ -438,12 +461,18 @@ class _FatalError(RecordError):
         self.error = error
 
 
-def _among(value: int, source: _Source) -> bool:
-    """Whether ``value`` is among the hashes of confirmed references. Asked only of what differs from the list."""
+def _among(value: int, source: _Source, count: int) -> bool:
+    """Whether ``value`` is among the hashes of the first ``count`` confirmed references.
+
+    Asked only of what differs from the list.
+    """
     import numpy as np
 
-    if source.ordered is None:
-        source.ordered = np.sort(np.frombuffer(source.confirmed, np.int64))
+    if source.ordered is None or len(source.ordered) != count:
+        # A copy: an array that others look into cannot grow. What is in order already costs a stable sort little.
+        known = np.empty(0, np.int64) if source.ordered is None else source.ordered
+        fresh = np.array(source.confirmed[len(known) : count], np.int64)
+        source.ordered = np.sort(np.concatenate((known, fresh)), kind="stable")
     at = int(np.searchsorted(source.ordered, value))
     return at < len(source.ordered) and int(source.ordered[at]) == value
 
