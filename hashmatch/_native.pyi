@@ -5,7 +5,8 @@ place in `implementations`. Capsules stand for memory of the extension and are o
 wrong with an argument is a ValueError or a TypeError.
 """
 
-from typing import Any, Literal, overload
+from collections.abc import Sequence
+from typing import Any, Literal, TypeVar, overload
 
 from numpy.typing import NDArray
 from typing_extensions import CapsuleType
@@ -61,6 +62,23 @@ def parse_digest_lines(
 def write_lookup_lines(
     buffers: tuple[_Buffer, ...], width: int, hits_only: bool, out: _Buffer, query: int, position: int, /
 ) -> tuple[int, int, int, int]: ...
+
+# --- rows: None where only the twin in Python can tell
+
+_Entry = TypeVar("_Entry", bound=tuple[Any, ...])
+
+def joined_entries(
+    kind: type[_Entry],  # a tuple of nine fields
+    rows: int,
+    columns: Sequence[bytes | None],
+    plan: tuple[tuple[str, int, bytes], ...],  # kind, width and text of each column: native/rows_joined.c
+    mask: bytes,
+    name: int,
+    package: int,
+    longest: int,
+    ascending: bool,
+    /,
+) -> tuple[list[_Entry], list[int]] | None: ...
 
 # --- pixels
 

@@ -13,6 +13,7 @@
 #include "kernels.h"
 #include "mapped.h"
 #include "pixels.h"
+#include "rows.h"
 
 /* --- memory -------------------------------------------------------------------------------------------------------- */
 
@@ -1273,6 +1274,7 @@ static int execute(PyObject *module) {
     if (!shrunk_error) shrunk_error = PyErr_NewException("hashmatch._native.ShrunkError", PyExc_OSError, NULL);
     if (!damaged_error || PyModule_AddObjectRef(module, "DamagedError", damaged_error) < 0) return -1;
     if (!shrunk_error || PyModule_AddObjectRef(module, "ShrunkError", shrunk_error) < 0) return -1;
+    if (hm_add_rows_joined_functions(module) < 0) return -1;
     return 0;
 }
 

@@ -18,6 +18,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
+from types import ModuleType
 from typing import Protocol, cast
 
 import numpy as np
@@ -55,6 +56,7 @@ __all__ = [
     "forced",
     "hamming_range",
     "implementations",
+    "native_rows",
     "parse_digest_lines",
     "pdq_batch",
     "pdq_dihedral_from_luma",
@@ -200,6 +202,21 @@ def active() -> str:
             f"{ENVIRONMENT_VARIABLE} forces the kernels {shorten(name)}: {why}; available here: {', '.join(_LOADERS)}"
         )
     return name
+
+
+def native_rows() -> ModuleType | None:
+    """The module whose functions make and read rows in C (``native/rows_*.c``); None: the twins in Python are in use.
+
+    Each of those functions does the ordinary case and returns None for any other, which its twin decides.
+
+    Raises:
+        KernelUnavailableError: the forced implementation is missing.
+    """
+    if active() == "numpy":
+        return None
+    from hashmatch.kernels import native
+
+    return native
 
 
 @cache

@@ -29,10 +29,10 @@ def flags_of(source: Path, machine: str) -> list[str]:
 
 
 def kernel_sources() -> list[Path]:
-    """The C files of the extension but module.c, which alone includes Python.h."""
+    """The C files of the extension but those that include Python.h."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     sources = project["tool"]["setuptools"]["ext-modules"][0]["sources"]
-    return [ROOT / source for source in sources if source != "native/module.c"]
+    return [ROOT / source for source in sources if not source.startswith(("native/module", "native/rows_"))]
 
 
 def build(

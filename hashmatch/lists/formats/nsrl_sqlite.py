@@ -12,7 +12,9 @@ Three ways lead through this reader, and tests hold them equal. The plain way, `
 what is wrong with it. The fast way, `_Reader.entries`, takes some hundred rows, column by column, and gives up as soon
 as anything in them is unusual; the rows are then halved until the unusual ones are alone. Those rows come one by one
 from a view; of a table with NIST's index SQLite joins each column of a thousand rows, which takes half the time of
-fetching them: that is the third way, `_Reader.ranges`. In all of them SQLite turns whatever a cell holds into text.
+fetching them: that is the third way, `_Reader.ranges`. What joined columns become is written in C and here,
+`_Reader.joined`; which of them runs is what `HASHMATCH_KERNELS` says. In all ways SQLite turns whatever a cell holds
+into text.
 Records are numbered as they are read: with that index, in the order of their SHA-256.
 """
 
@@ -27,6 +29,7 @@ from operator import itemgetter
 from struct import Struct
 from typing import TYPE_CHECKING, Any
 
+from hashmatch import kernels
 from hashmatch.algorithms import ALGORITHMS, EMPTY_DIGESTS
 from hashmatch.errors import RecordError
 from hashmatch.lists.entry import Entry, pack_hashes
@@ -158,8 +161,24 @@ class _Reader:
         keys = [key for _, key in self._others]
         self._usual = keys == ["crc32", "file_name", "package_id"]
         self._gives_references = len(self._hashes) == len(HASHES) and set(keys) - HEXADECIMAL.keys() == DISTINGUISHING
+        #: The same for the way in C: what each column is, and which of them references are made of.
+        self._native: Any = kernels.native_rows()
+        self._plan = tuple(self._kinds())
+        self._places = (-1, -1)
+        if self._gives_references:
+            self._places = self._columns.index(names["file_name"]), self._columns.index(names["package_id"])
         self._count = self._done = 0
         self._total: int | None = None
+
+    def _kinds(self) -> Iterator[tuple[str, int, bytes]]:
+        """What each column is, as `kernels.native.joined_entries` asks for it: kind, width, text."""
+        for width, empty in zip(self._widths, self._empty, strict=True):
+            yield "h", width, empty
+        for at, (_, key) in enumerate(self._others):
+            kind = "n" if key in NUMBERS else "x" if key in HEXADECIMAL else "t"
+            yield kind, HEXADECIMAL.get(key, 0), _member(at, key).encode()
+        if self._size:
+            yield "s", 0, b""
 
     # ------------------------------------------------------------------ where rows come from
 
@@ -202,7 +221,10 @@ class _Reader:
         """
         query, key = self._database.query, column(self._relation.columns[ORDER])
         sums = [
-            f"group_concat({column(name)}, '{between.decode()}')"
+            # What stands between cells is a comma unless it is said, which takes longer.
+            f"group_concat({column(name)})"
+            if between == b","
+            else f"group_concat({column(name)}, '{between.decode()}')"
             for name, between in zip(self._columns, self._between, strict=True)
         ]
         # NULLs leave no trace in a sum.
@@ -232,13 +254,12 @@ class _Reader:
             count, counted = found[len(sums)], found[len(sums) :]
             if count:
                 alike = all(other == count for other in counted)
-                entries = self._joined(count, found) if alike else None
+                entries = self._joined(count, found, ascending=True) if alike else None
                 if entries is None and count > _MOST_ROWS:
                     yield from self.rows(within)
                 elif entries is None:
                     yield self._ascending(list(chain.from_iterable(self.rows(within))))
                 else:
-                    entries.sort(key=_ref_of)
                     yield entries
             if count < _ROWS // 2:
                 step *= 2
@@ -324,15 +345,40 @@ class _Reader:
             return None
         return self._joined(len(rows), joined)
 
-    def _joined(self, count: int, columns: Sequence[Any]) -> list[Entry] | None:
-        """The entries of ``count`` rows from their columns: cells with `_between` between them."""
+    def _joined(self, count: int, columns: Sequence[Any], *, ascending: bool = False) -> list[Entry] | None:
+        """The entries of ``count`` rows from their columns, the cells of which have `_between` between them.
+
+        Args:
+            count: rows.
+            columns: a joined column of each of `_columns`; what stands behind them does not count.
+            ascending: whether the entries are to be sorted by reference.
+        """
+        if self._native is None:
+            entries = self.joined(count, columns)
+            if ascending and entries is not None:
+                entries.sort(key=_ref_of)
+            return entries
+        found: tuple[list[Entry], list[int]] | None = self._native.joined_entries(
+            Entry, count, columns, self._plan, self._mask, *self._places, self._max_string, ascending
+        )
+        if found is None:
+            return None
+        entries, empty = found
+        for at in empty:
+            entries[at] = _without_empty(entries[at])
+        return entries
+
+    def joined(self, count: int, columns: Sequence[Any]) -> list[Entry] | None:
+        """`_joined` in the order of the rows, with NumPy: the twin of `kernels.native.joined_entries`."""
         others = len(self._hashes)
+        if not all(isinstance(cells, bytes) for cells in columns[: len(self._columns)]):
+            return None  # nothing but NULL, which a damaged file may hold where its schema allows none
         try:
             packed, digests, empty = self._packed(count, columns)
             metadata = self._metadata(count, columns[others:])
             references = self._references(digests, columns)
             sizes = numbers(count, columns[others + len(self._others)]) if self._size else repeat(None)
-        except (ValueError, TypeError):  # every kind of unusual cell; TypeError: nothing but NULL
+        except ValueError:  # every kind of unusual cell
             return None
         rows = zip(references, repeat(None), repeat(""), sizes, metadata, packed, repeat(0), repeat(""), repeat(""))
         entries = list(map(_make_entry, rows))
@@ -392,9 +438,13 @@ class _Reader:
         pieces: list[Any] = []
         for at, ((_, key), cells) in enumerate(zip(self._others, values, strict=True)):
             quote = "" if key in NUMBERS else '"'
-            start = ("," if at else "{") + json.dumps(key, ensure_ascii=False) + ":" + quote
-            pieces += [repeat(start), cells, repeat(quote)]
+            pieces += [repeat(_member(at, key) + quote), cells, repeat(quote)]
         return list(map("".join, zip(*pieces, repeat("}"), strict=False)))
+
+
+def _member(at: int, key: str) -> str:
+    """What stands before the value of a member of the metadata, the first if ``at`` is 0."""
+    return ("," if at else "{") + json.dumps(key, ensure_ascii=False) + ":"
 
 
 def _without_empty(entry: Entry) -> Entry:
