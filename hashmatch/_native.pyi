@@ -1,4 +1,4 @@
-"""What native/module.c exports. `hashmatch.kernels.native` is its only caller.
+"""What native/module.c and native/rows_*.c export. `hashmatch.kernels.native` is its only caller.
 
 Buffers are C-contiguous. Results leave as bytes or bytearrays of the items that are named here. ``implementation`` is a
 place in `implementations`. Capsules stand for memory of the extension and are only ever handed back to it. Whatever is

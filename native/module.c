@@ -1,5 +1,5 @@
-/* hashmatch._native: the only file that knows Python. It checks every buffer, allocates, releases the interpreter lock and
- * calls a kernel. hashmatch/kernels/native.py is its only caller and turns what is raised here into hashmatch's errors.
+/* hashmatch._native: with rows_*.c the only file that knows Python. It checks every buffer, allocates, releases the interpreter lock
+ * and calls a kernel. hashmatch/kernels/native.py is its only caller and turns what is raised here into hashmatch's errors.
  *
  * Only the stable ABI of Python 3.11 is used, and NumPy not at all: arrays arrive as buffers and leave as bytearrays. */
 
