@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar, overload
 from numpy.typing import NDArray
 from typing_extensions import CapsuleType
 
+_Row = tuple[str, tuple[str, str] | None, str, int | None, str, bytes, str, int]
 _Buffer = NDArray[Any] | bytes | bytearray | memoryview
 
 class DamagedError(ValueError):
@@ -79,6 +80,9 @@ def joined_entries(
     ascending: bool,
     /,
 ) -> tuple[list[_Entry], list[int]] | None: ...
+def block_ends(rows: Sequence[_Row], bits: int, /) -> list[int] | None: ...
+def encode_block(rows: Sequence[_Row], first: int, last: int, media: dict[str, int], /) -> bytes | None: ...
+def decode_block(block: bytes, tags: Sequence[int], widths: bytes, media: tuple[str, ...], /) -> list[_Row] | None: ...
 
 # --- pixels
 

@@ -1275,6 +1275,7 @@ static int execute(PyObject *module) {
     if (!damaged_error || PyModule_AddObjectRef(module, "DamagedError", damaged_error) < 0) return -1;
     if (!shrunk_error || PyModule_AddObjectRef(module, "ShrunkError", shrunk_error) < 0) return -1;
     if (hm_add_rows_joined_functions(module) < 0) return -1;
+    if (hm_add_rows_block_functions(module) < 0) return -1;
     return 0;
 }
 

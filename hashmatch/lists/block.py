@@ -21,6 +21,8 @@ from itertools import accumulate, pairwise, repeat
 from operator import itemgetter
 from typing import Any
 
+from hashmatch import kernels
+from hashmatch.algorithms import ALGORITHMS
 from hashmatch.lists.entry import MEDIA_NAMES, MEDIA_TYPES, mask_width
 
 __all__ = [
@@ -63,13 +65,12 @@ def ends_block(ref: str) -> bool:
     return zlib.crc32(ref.encode()) & _BOUNDARY == _BOUNDARY
 
 
-def cut(rows: Sequence[Row], first: int = 0) -> Iterator[tuple[int, bytes, Sequence[Row]]]:
-    """Rows that begin where a block begins as (part, encoded, rows) of each block; the last may lack its end.
-
-    ``part`` is 0, or counts the further pieces of a run that had to be cut by size. ``first`` is the part that the rows
-    begin with: what stands before it in its run has no say in where it ends.
-    """
-    start = 0
+def _ends(rows: Sequence[Row]) -> list[int]:
+    """The places behind the rows of which `ends_block` is true."""
+    native = kernels.native_rows()
+    found: list[int] | None = None if native is None else native.block_ends(rows, _BOUNDARY)
+    if found is not None:
+        return found
     # This is ends_block, for all rows at once: the low byte of each code says it, and hardly any does.
     codes = array("I", map(zlib.crc32, map(str.encode, map(_ref_of, rows))))
     low = codes.tobytes()[0 if sys.byteorder == "little" else codes.itemsize - 1 :: codes.itemsize]
@@ -79,6 +80,17 @@ def cut(rows: Sequence[Row], first: int = 0) -> Iterator[tuple[int, bytes, Seque
     while at >= 0:
         ends.append(at + 1)
         at = marks.find(1, at + 1)
+    return ends
+
+
+def cut(rows: Sequence[Row], first: int = 0) -> Iterator[tuple[int, bytes, Sequence[Row]]]:
+    """Rows that begin where a block begins as (part, encoded, rows) of each block; the last may lack its end.
+
+    ``part`` is 0, or counts the further pieces of a run that had to be cut by size. ``first`` is the part that the rows
+    begin with: what stands before it in its run has no say in where it ends.
+    """
+    start = 0
+    ends = _ends(rows)
     if not ends or ends[-1] != len(rows):
         ends.append(len(rows))
     for end in ends:
@@ -107,6 +119,12 @@ def _parts(rows: Sequence[Row], part: int) -> Iterator[tuple[int, bytes, Sequenc
 
 def encode(rows: Sequence[Row]) -> bytes:
     """The content of a block of at least one row, ascending by reference."""
+    native = kernels.native_rows()
+    made: bytes | None = None if native is None else native.encode_block(rows, 0, len(rows), _MEDIA)
+    return _encode(rows) if made is None else made
+
+
+def _encode(rows: Sequence[Row]) -> bytes:
     refs, of, media, sizes, metadata, packed, opinions, _ = zip(*rows, strict=True)
     n = len(rows)
     categories = sorted({category for category in of if category is not None})
@@ -135,6 +153,10 @@ def encode(rows: Sequence[Row]) -> bytes:
 
 
 _MEDIA = {"": 0} | dict(MEDIA_TYPES)
+#: The same, in the order of the numbers.
+_MEDIA_NAMES = tuple(MEDIA_NAMES[number] for number in range(len(MEDIA_NAMES)))
+#: Bytes of packed hashes that each bit of a presence mask stands for.
+_WIDTHS = bytes(mask_width(1 << bit) for bit in range(len(ALGORITHMS)))
 
 
 def _texts(column: Sequence[str]) -> bytes:
@@ -152,6 +174,11 @@ def decode(block: bytes, tags: Sequence[int]) -> list[Row]:
     Raises:
         ValueError: not a block, or not as many tags as rows.
     """
+    native = kernels.native_rows()
+    if native is not None:
+        rows: list[Row] | None = native.decode_block(block, tags, _WIDTHS, _MEDIA_NAMES)
+        if rows is not None:
+            return rows
     try:
         return _decode(block, tags)
     except (KeyError, IndexError, struct.error, UnicodeDecodeError) as error:
