@@ -8,8 +8,9 @@ import subprocess
 import pytest
 
 from hashmatch.algorithms import EMPTY_DIGESTS
-from hashmatch.errors import RecordError
+from hashmatch.errors import RecordError, RoleError
 from hashmatch.lists.formats import open_entries
+from hashmatch.lists.store import HashList
 
 HEADER = "0" * 41 + "|nsrl\n" + "0" * 40 + "1|NSRLFile.txt\n"
 MD5S = sorted(hashlib.md5(str(n).encode(), usedforsecurity=False).hexdigest().upper() for n in range(5))
@@ -36,26 +37,61 @@ def read(path, text: str, name="tsk-index"):
 
 
 @pytest.mark.parametrize(
-    ("kind", "content", "algorithm", "digests"),
+    ("kind", "content", "algorithm", "digests", "role"),
     [
-        ("nsrl-md5", NSRL, "md5", MD5S),
-        ("nsrl-sha1", NSRL, "sha1", SHA1S),
-        ("md5sum", "".join(f"{md5.lower()}  /a b\n" for md5 in MD5S), "md5", MD5S),
-        ("hk", HASHKEEPER, "md5", MD5S),
+        ("nsrl-md5", NSRL, "md5", MD5S, "known-good"),
+        ("nsrl-sha1", NSRL, "sha1", SHA1S, "known-good"),
+        ("md5sum", "".join(f"{md5.lower()}  /a b\n" for md5 in MD5S), "md5", MD5S, ""),
+        ("hk", HASHKEEPER, "md5", MD5S, "known-good"),
     ],
 )
-def test_what_hfind_writes(tmp_path, tool, kind, content, algorithm, digests):
+def test_what_hfind_writes(tmp_path, tool, kind, content, algorithm, digests, role):
     database = tmp_path / "base.txt"
     database.write_text(content, encoding="utf-8", newline="")
     subprocess.run([tool("hfind"), "-i", kind, str(database)], check=True, capture_output=True)
     with open_entries(f"{database}-{algorithm}.idx") as reading:
-        assert reading.format.name == "tsk-index"
+        assert (reading.format.name, reading.format.role) == ("tsk-index", role)
         entries = list(reading)
         notes = reading.input.notes
     found = [entry.hashes[algorithm].hex().upper() for entry in entries]
     assert found == digests
     assert notes[1] == "index of a hash database, name 'base.txt'"
     assert notes[0] == f"index of a hash database, kind {kind.partition('-')[0]!r}"
+
+
+def test_an_index_is_for_the_lists_that_its_database_is_for(path):
+    """Which is no way round the refusal to load NSRL as material."""
+    path.write_text(HEADER + f"{MD5S[0]}|{5:016d}\n", encoding="utf-8")
+    with HashList.open(path.with_name("bad.hml"), create=True) as bad:
+        for options in ({}, {"from_format": "tsk-index"}, {"as_role": "known"}):
+            with pytest.raises(RoleError, match="Sleuth Kit hash index of NSRL RDS 2") as caught:
+                bad.import_file(path, "NIST", **options)
+            assert "for lists of role 'known-good'" in str(caught.value)
+            assert "--from tsk-index --as-role known" in str(caught.value)
+        assert (bad.count(), list(bad.history.changes())) == (0, [])
+        assert bad.import_file(path, "NIST", from_format="tsk-index", as_role="known").added == 1
+    with HashList.open(path.with_name("good.hml"), create=True, role="known-good") as good:
+        assert good.import_file(path, "NIST").added == 1
+
+
+@pytest.mark.parametrize(
+    ("header", "role"),
+    [
+        (HEADER, "known-good"),
+        ("\n" + HEADER.replace("\n", "\r\n"), "known-good"),
+        ("".join(reversed(HEADER.splitlines(keepends=True))), "known-good"),
+        ("0" * 41 + "|md5sum\n" + HEADER, "known-good"),  # two indexes, merged
+        ("0" * 41 + "|hk\n", "known-good"),
+        ("0" * 41 + "|encase\n", ""),
+        ("0" * 41 + "|\n", ""),
+        ("0" * 40 + "1|nsrl\n", ""),  # that is its name
+    ],
+)
+def test_the_kind_decides_the_role(path, header, role):
+    path.write_text(header + f"{MD5S[0]}|{5:016d}\n", encoding="utf-8", newline="")
+    with open_entries(path) as reading:
+        assert (reading.format.name, reading.format.role) == ("tsk-index", role)
+        assert [entry.hashes["md5"].hex().upper() for entry in reading] == MD5S[:1]
 
 
 def test_the_offset_does_not_count(path):

@@ -68,6 +68,8 @@ class Format:
         role: the role of the lists that such a file is for, where it says so by itself: ``known`` for lists of
             material, ``known-good`` for lists of harmless files; "" where it may be either. An import into a list of
             another role is refused unless the role is confirmed.
+        origin_of: of formats that many kinds of lists are kept in: the format that the file was made of, as its
+            beginning says, or None. The file then has the role of that format. Never raises.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Format:
     general: bool = False
     binary: bool = False
     role: str = ""
+    origin_of: Callable[[Head], str | None] | None = None
 
 
 def _sums(algorithm: str) -> Format:
@@ -107,7 +110,14 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
             Format("nsrl2", "NSRL RDS 2 (NSRLFile.txt)", nsrl_text.detect, nsrl_text.read, role="known-good"),
             Format("hashkeeper", "HashKeeper", hashkeeper.detect, hashkeeper.read, (".hsh",), role="known-good"),
             Format("kdb", "Autopsy or Sleuth Kit hash database", kdb.detect, kdb.read, (".kdb",), binary=True),
-            Format("tsk-index", "Sleuth Kit hash index", tsk_index.detect, tsk_index.read, (".idx",)),
+            Format(
+                "tsk-index",
+                "Sleuth Kit hash index",
+                tsk_index.detect,
+                tsk_index.read,
+                (".idx",),
+                origin_of=tsk_index.origin_of,
+            ),
             Format("encase", "EnCase hash set", encase.detect, encase.read, (".hash",), binary=True),
             Format("pdq", "PDQ text", pdq.detect, pdq.read, (".pdq",)),
             _sums("md5"),
@@ -178,16 +188,16 @@ def _detect(source: Input, from_format: str | None) -> tuple[Format, bool]:
             named = FORMATS[from_format]
         except KeyError:
             raise UsageError(f"unknown format {shorten(from_format)}; hashmatch reads {', '.join(FORMATS)}") from None
-        return _with_role(named, source.head()) if named.general else named, True
+        return _with_role(named, source.head()), True
     head = source.head()
     claims = [known for known in FORMATS.values() if (known.binary or not head.is_binary) and known.detect(head)]
     claims = [known for known in claims if not known.general] or claims
     suffix = PurePath(source.path).suffix.lower()
     by_suffix = [known for known in claims if suffix in known.suffixes]
     if len(by_suffix) == 1:
-        return by_suffix[0], True
+        return _with_role(by_suffix[0], head), True
     if len(claims) == 1:
-        return claims[0], False
+        return _with_role(claims[0], head), False
     shown = "standard input" if source.path == "-" else shorten(source.path, 200)
     if claims:
         raise FormatAmbiguousError(
@@ -202,14 +212,18 @@ def _detect(source: Input, from_format: str | None) -> tuple[Format, bool]:
     )
 
 
-def _with_role(general: Format, head: Head) -> Format:
-    """A general format, with the role of the format that the file is of: reading an ICSE export as CSV makes it no list
-    for both roles.
+def _with_role(form: Format, head: Head) -> Format:
+    """A format, with the role of the one that the file is of, or was made of: reading an ICSE export as CSV makes it no
+    list for both roles, nor does leaving nothing of NSRL but its index.
     """
-    for known in FORMATS.values():
-        if known.role and (known.binary or not head.is_binary) and known.detect(head):
-            return replace(general, role=known.role, title=f"{known.title}, also when read as {general.name},")
-    return general
+    if form.origin_of is not None and (origin := form.origin_of(head)) is not None:
+        made_of = FORMATS[origin]
+        return replace(form, role=made_of.role, title=f"{form.title} of {made_of.title}")
+    if form.general:
+        for known in FORMATS.values():
+            if known.role and (known.binary or not head.is_binary) and known.detect(head):
+                return replace(form, role=known.role, title=f"{known.title}, also when read as {form.name},")
+    return form
 
 
 class Reading:

@@ -10,7 +10,8 @@ digest, ``|``, 16 digits              a digest, and where its record stands in t
 
 Such an index is what is left of a set whose database was not handed on. The offset means nothing without it and is
 different in every release, so it is checked and not kept: the reference, which the store derives, is made of the digest
-alone. What the header says becomes a note.
+alone. What the header says becomes a note. The index of an NSRL or HashKeeper database is for known-good lists, as the
+database is.
 
 A file that lacks whole lines at its end looks whole.
 """
@@ -29,10 +30,12 @@ from hashmatch.lists.formats.cells import shown
 from hashmatch.lists.formats.quoted_lines import lines
 from hashmatch.lists.formats.source import Head, Input, ReadOptions
 
-__all__ = ["detect", "read"]
+__all__ = ["detect", "origin_of", "read"]
 
 #: What header lines begin with -> what they say.
 HEADERS = {"0" * 41: "kind", "0" * 40 + "1": "name"}
+#: Kind that a header states -> name of the format of the database, for databases that are for lists of one role.
+ORIGINS = {"nsrl": "nsrl2", "hk": "hashkeeper"}
 #: Digits of a digest -> algorithm.
 DIGITS = {2 * ALGORITHMS[name].width: name for name in ("md5", "sha1")}
 OFFSET_DIGITS = 16
@@ -43,6 +46,18 @@ _make_entry: Callable[[tuple[Any, ...]], Entry] = partial(tuple.__new__, Entry)
 def detect(head: Head) -> bool:
     """Whether the first line is the header of an index."""
     return bool(head.lines) and head.lines[0].partition("|")[0] in HEADERS and "|" in head.lines[0]
+
+
+def origin_of(head: Head) -> str | None:
+    """The format of the database that the index was made of, where that is for lists of one role (`ORIGINS`)."""
+    kinds = set()
+    for line in head.lines:
+        before, bar, after = line.partition("|")
+        if not bar or before not in HEADERS:
+            break
+        if HEADERS[before] == "kind":
+            kinds.add(after.strip().casefold())
+    return next((origin for kind, origin in ORIGINS.items() if kind in kinds), None)
 
 
 def read(source: Input, options: ReadOptions) -> Iterator[Entry | RecordError]:  # noqa: ARG001
