@@ -236,7 +236,9 @@ def set_put(key: str, value: object):
         (lambda lines: lines[-2]["opinion"].update(affirmative=1), "neither"),
         (lambda lines: lines[-2]["opinion"].update(reason=None), "reason"),
         (lambda lines: lines[0].update(hashmatch_delta=2), "version 1"),
-        (lambda lines: lines[0].update(role="known-good"), "role"),
+        (lambda lines: lines[0].update(role="good"), "a list of role 'good'; expected 'known' or 'known-good'"),
+        (lambda lines: lines[0].update(role=["known"]), "role"),
+        (lambda lines: lines[0].pop("role") and None, "role"),
         (lambda lines: lines[0].update(base=5), "base and target"),
         (lambda lines: lines[0].update(target="00" * 32), "leads to"),
     ],
@@ -250,6 +252,21 @@ def test_forged_deltas(lives: tuple[HashList, Path], tmp_path: Path, change: obj
             opened.apply_delta(path)
         assert "changed" in str(caught.value)
         assert "d41d8cd9" not in str(caught.value)
+    assert copy.read_bytes() == before
+
+
+def test_a_delta_of_a_list_of_the_other_role(lives: tuple[HashList, Path], tmp_path: Path) -> None:
+    """The mistake and the error are those of `merge`."""
+    known, copy = lives
+    before = copy.read_bytes()
+    path = rewritten(written(known, tmp_path / "d.jsonl", "2"), lambda lines: lines[0].update(role="known-good"))
+    with HashList.open(copy) as opened, pytest.raises(RoleError) as caught:
+        opened.apply_delta(path)
+    assert str(caught.value) == (
+        f"{path}: is of a list of role 'known-good'; {copy} is of role 'known'; nothing was changed: apply it to the "
+        "list that it was made for"
+    )
+    assert caught.value.exit_code == 2
     assert copy.read_bytes() == before
 
 

@@ -174,7 +174,7 @@ def test_the_role_of_a_delta_is_not_quoted_where_it_may_be_a_hash(tmp_path: Path
     with HashList.open(tmp_path / "list.hml", create=True) as known:
         header = {"hashmatch_delta": 1, "role": "0f" * 16, "base": known.snapshot, "target": "0" * 64}
         path.write_text(json.dumps(header) + "\n", encoding="utf-8")
-        with pytest.raises(DeltaError, match="is of a list of role 32 characters; "):
+        with pytest.raises(DeltaError, match="found a delta of a list of role 32 characters; "):
             known.apply_delta(path)
 
 

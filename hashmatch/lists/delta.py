@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 from hashmatch._version import __version__
 from hashmatch.algorithms import ALGORITHMS
-from hashmatch.errors import DeltaError, RecordError, UsageError, shorten
+from hashmatch.errors import DeltaError, RecordError, RoleError, UsageError, shorten
 from hashmatch.lists.block import Row
 from hashmatch.lists.entry import MEDIA_TYPES, Opinion, canonical_json, is_metadata, opinions_of, unpack_hashes
 from hashmatch.lists.formats.cells import shown
 from hashmatch.lists.formats.jsonl import parse_object
 from hashmatch.lists.formats.source import Input
 from hashmatch.lists.names import encodable, source_name
+from hashmatch.lists.schema import ROLES
 from hashmatch.lists.versions import KeyChange, key_changes, opinion_changes, resolve
 
 if TYPE_CHECKING:
@@ -163,6 +164,7 @@ def apply_delta(known: HashList, source: Input, change: ChangeInProgress) -> Del
 
     Raises:
         DeltaError: not a delta, damaged, or one that does not lead on from where the list is.
+        RoleError: of a list of the other role.
         InputError: the file cannot be read.
     """
     reader = _Reader(source)
@@ -214,10 +216,13 @@ class _Reader:
         base, target, role = found.get("base"), found.get("target"), found.get("role")
         if not (isinstance(base, str) and isinstance(target, str) and _SNAPSHOT(base) and _SNAPSHOT(target)):
             raise self.problem("found no snapshots; expected base and target")
+        if role not in ROLES:
+            expected = " or ".join(map(repr, ROLES))
+            raise self.problem(f"found a delta of a list of role {shown(str(role))}; expected {expected}")
         if role != known.role:
-            raise DeltaError(
-                f"{self._source.path}: is of a list of role {shown(str(role))}; {known.path} is of role "
-                f"{known.role!r}: nothing was changed"
+            raise RoleError(
+                f"{self._source.path}: is of a list of role {role!r}; {known.path} is of role {known.role!r}; nothing "
+                "was changed: apply it to the list that it was made for"
             )
         if base != known.snapshot:
             raise DeltaError(f"{self._source.path}: {_misfit(known, base, target)}; nothing was changed")

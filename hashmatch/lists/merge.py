@@ -66,7 +66,8 @@ def merge_lists(ours: HashList, theirs: HashList, number: int, summary: MergeSum
         raise UsageError(f"on_conflict is {shorten(on_conflict)}; expected one of {', '.join(CHOICES)}")
     if ours.role != theirs.role:
         raise RoleError(
-            f"{theirs.path}: is a list of role {theirs.role!r}, {ours.path} of role {ours.role!r}; nothing was changed"
+            f"{theirs.path}: is a list of role {theirs.role!r}, {ours.path} of role {ours.role!r}; nothing was "
+            "changed: merge lists of one role"
         )
     with theirs.reading():
         for name, other in theirs.source_numbers().items():

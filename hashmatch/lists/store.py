@@ -381,6 +381,7 @@ class HashList(ListFile):
 
         Raises:
             DeltaError: damaged, applied already, out of order or of another list; the message says which.
+            RoleError: of a list of the other role.
             InputError: the file cannot be read.
             ListBusyError, StorageError, ListDamagedError: the list could not be changed.
         """
