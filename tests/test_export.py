@@ -76,6 +76,51 @@ def test_round_trip_of_a_list(path: Path, tmp_path: Path, suffix: str) -> None:
         assert back.snapshot == known.snapshot
 
 
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_entries_that_come_back_as_those_of_another_source_are_noted(path: Path, tmp_path: Path, suffix: str) -> None:
+    out = tmp_path / f"out.{suffix}"
+    with HashList.open(path) as known:
+        for name in ("T", "Ö", "0f" * 16):
+            known.import_entries([Entry.make(f"of {name}", {"sha1": bytes(20)})], name)
+    assert run(["list", "export", str(path), "--include-hashes", "-o", str(out)]) == 0
+    with HashList.open(tmp_path / "b.hml", create=True) as back:
+        notes = back.import_file(out, "T").notes
+        assert notes[-1] == (
+            "the file says that 6 of its records are those of 32 characters (1), 'S' (4), 'Ö' (1); they were imported "
+            "as those of 'T': to keep whose they are, import the exports of each source by themselves, or use "
+            "`hashmatch list merge`"
+        )
+        assert back.sources() == ["T"]
+    assert run(["list", "export", str(path), "--include-hashes", "--source", "Ö", "-o", str(out)]) == 0
+    with HashList.open(tmp_path / "c.hml", create=True) as back:
+        assert not any(
+            "merge" in note for note in back.import_file(out, "O\u0308").notes
+        )  # another form of the same name
+
+
+def test_origins_of_any_number_are_counted_and_some_named(tmp_path: Path) -> None:
+    out = tmp_path / "out.csv"
+    rows = "".join(f"{n:040x},{'A' * 2000 if n == 9 else f'S{n:04}'}\n" for n in range(2000))
+    out.write_text(f"sha1,List_Source\n{rows}{2000:040x},\nbad,S\n", encoding="utf-8")
+    with HashList.open(tmp_path / "b.hml", create=True) as back:
+        (note,) = back.import_file(out, "S0001", skip_invalid=True).notes
+    assert note.startswith(
+        "the file says that 1,999 of its records are those of 1,000 characters (1), 'S0000' (1), 'S0002' (1), "
+        "'S0003' (1) and others; they"
+    )
+
+
+def test_an_origin_that_is_no_text_is_passed_over(tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    values = (5, None, "", ["S"], {"S": 1})
+    lines = [json.dumps({"sha1": f"{n:040x}", "LIST_SOURCE": value}) for n, value in enumerate(values)]
+    out.write_text("\n".join(lines), encoding="utf-8")
+    with HashList.open(tmp_path / "b.hml", create=True) as back:
+        summary = back.import_file(out, "S")
+        assert (summary.added, summary.notes) == (5, [])
+        assert not any(stored.entry.metadata for stored in back.entries())
+
+
 @pytest.mark.parametrize("form", ["vics", "hashdeep", "pdq"])
 def test_formats_that_are_nothing_without_hashes(
     path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -24,6 +25,7 @@ from hashmatch.lists.cache import check_replaceable
 from hashmatch.lists.delta import DeltaSummary, apply_delta, refuse_other_target
 from hashmatch.lists.entry import Entry, Opinion, Retraction, unpack_hashes
 from hashmatch.lists.formats import Format, open_entries
+from hashmatch.lists.formats.cells import shown
 from hashmatch.lists.formats.source import Input, Limits
 from hashmatch.lists.importer import Importer, ImportSummary, checked
 from hashmatch.lists.list_file import ListFile
@@ -34,6 +36,9 @@ from hashmatch.lists.statistics import count_entries
 __all__ = ["HashList", "ImportSummary", "ListInfo", "StoredEntry"]
 
 Progress = Callable[[int, int | None], None]
+
+#: Sources that a note names at most.
+_NAMED_ORIGINS = 5
 
 
 @dataclass
@@ -231,7 +236,7 @@ class HashList(ListFile):
                 Importer(self._connection, self.blocks, self.history, summary, skip_invalid=skip_invalid).run(reading)
                 reading.input.finish()
                 summary.bytes, summary.sha256 = reading.input.bytes_read, reading.input.sha256
-                summary.notes += reading.input.notes
+                summary.notes += [*reading.input.notes, *_of_others(reading.input.origins, source)]
                 change.of(summary)
             summary.snapshot = change.snapshot
         return summary
@@ -443,3 +448,17 @@ class HashList(ListFile):
             count = check_list(self, self._connection)
             self.unlogged += check_audit(state, list(self.history.changes()))
         return count
+
+
+def _of_others(origins: Mapping[str, int], source: str) -> list[str]:
+    """The note on records that an export has as those of other sources than ``source``, whose they now are; or none."""
+    others = {name: count for name, count in origins.items() if unicodedata.normalize("NFC", name) != source}
+    if not others:
+        return []
+    named = ", ".join(f"{shown(name)} ({others[name]:,})" for name in sorted(others)[:_NAMED_ORIGINS] if name)
+    more = " and others" if len(others) > _NAMED_ORIGINS or "" in others else ""
+    return [
+        f"the file says that {sum(others.values()):,} of its records are those of {named}{more}; they were imported as "
+        f"those of {shown(source)}: to keep whose they are, import the exports of each source by themselves, or use "
+        "`hashmatch list merge`"
+    ]

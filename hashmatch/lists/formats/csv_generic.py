@@ -41,6 +41,7 @@ from hashmatch.lists.formats.fields import (
     STATUS,
     WRAPPED,
     entry_of,
+    note_origin,
     opinions_cell,
     role_of,
     says_unreadable,
@@ -105,6 +106,8 @@ def read(source: Input, options: ReadOptions) -> Iterator[Entry | RecordError]:
                 if isinstance(row, RecordError):
                     raise row
                 yield row_of.entry(row, quoted=records.quoted)
+                if row_of.origin is not None:
+                    note_origin(source.origins, fit(row, row_of.width)[row_of.origin])
             except RecordError as error:
                 error.path, error.line, error.record = source.path, line, count
                 yield error
@@ -116,7 +119,9 @@ class _Row:
     def __init__(self, names: list[str], line: int, path: str, limits: Limits) -> None:
         while names and not names[-1]:
             names = names[:-1]
-        self._width = len(names)
+        self.width = len(names)
+        #: The column that says whose a row was when it was exported.
+        self.origin: int | None = None
         self._limits = limits
         self._max_string = limits.max_string
         self._hashes: list[tuple[int, str, str]] = []
@@ -145,7 +150,7 @@ class _Row:
             elif name.lower() == OPINIONS:
                 self._opinions = place
             elif name.lower() == ORIGIN:
-                continue
+                self.origin = place
             elif role is None or (role == "quality" and name.lower() != "pdq_quality" and "pdq_quality" in exact):
                 self._texts.append((place, check_text(name, name, limits.max_string)))
             else:
@@ -157,7 +162,7 @@ class _Row:
         Raises:
             RecordError: the record is malformed.
         """
-        cells = fit(cells, self._width)
+        cells = fit(cells, self.width)
         cap = self._max_string
         hashes: dict[str, bytes] = {}
         for place, algorithm, name in self._hashes:

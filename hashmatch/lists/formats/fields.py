@@ -6,6 +6,7 @@ A column is known by its name, whatever the case: an algorithm, or one of the na
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +22,7 @@ __all__ = [
     "STATUS",
     "WRAPPED",
     "entry_of",
+    "note_origin",
     "opinions_cell",
     "opinions_value",
     "role_of",
@@ -38,11 +40,15 @@ KNOWN: Mapping[str, str] = {
     "quality": "quality",
 }
 
-#: Columns of our own exports. Whose the entries are, the import says; metadata comes as one JSON object, opinions as
+#: Columns of our own exports. Whose the entries are, the import says, with a note where the export says otherwise (see
+#: `note_origin`); metadata comes as one JSON object, opinions as
 #: the JSON array of `opinions_text`. Under plainer names, the columns of somebody else's file would be taken for ours.
 ORIGIN = "list_source"
 WRAPPED = "list_metadata"
 OPINIONS = "list_opinions"
+
+#: Origins that are told apart, and their characters: a file may have another one in every record.
+_ORIGINS, _ORIGIN_LENGTH = 1000, 1000
 
 #: Column of ``hashmatch hash``: "ok", or why a file has fewer hashes than were asked for, or none. It is kept as
 #: metadata.
@@ -52,6 +58,14 @@ STATUS = "status"
 def role_of(column: str) -> str | None:
     """What a column that is no hash is in an entry, or None for metadata."""
     return KNOWN.get(column.strip().lower())
+
+
+def note_origin(origins: Counter[str], value: object) -> None:
+    """Count what `ORIGIN` says of a record. Of too many names the rest count as ""; what is no text does not count."""
+    if not isinstance(value, str) or not value:
+        return
+    name = value[:_ORIGIN_LENGTH]
+    origins[name if name in origins or len(origins) < _ORIGINS else ""] += 1
 
 
 def says_unreadable(status: object) -> bool:

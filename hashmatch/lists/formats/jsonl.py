@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
@@ -34,6 +35,7 @@ from hashmatch.lists.formats.fields import (
     STATUS,
     WRAPPED,
     entry_of,
+    note_origin,
     opinions_value,
     role_of,
     says_unreadable,
@@ -75,7 +77,7 @@ def read(source: Input, options: ReadOptions) -> Iterator[Entry | RecordError]:
             continue
         count += 1
         try:
-            yield _entry(parse_object(line, options.limits, is_record=True), options.limits)
+            yield _entry(parse_object(line, options.limits, is_record=True), options.limits, source.origins)
         except RecordError as error:
             error.path, error.line, error.record = source.path, source.line_number, count
             yield error
@@ -251,7 +253,7 @@ class _Record:
         return (check_identifier if role == "ref" else check_reference)(value, key, limits.max_string)
 
 
-def _entry(fields: dict[str, Any], limits: Limits) -> Entry:
+def _entry(fields: dict[str, Any], limits: Limits, origins: Counter[str]) -> Entry:
     record = _Record()
     for key, value in fields.items():
         if (algorithm := algorithm_of(key)) is not None:
@@ -264,7 +266,9 @@ def _entry(fields: dict[str, Any], limits: Limits) -> Entry:
             record.metadata |= value
         elif key.lower() == OPINIONS:
             record.opinions = opinions_value(value, limits)
-        elif key.lower() != ORIGIN:
+        elif key.lower() == ORIGIN:
+            note_origin(origins, value)
+        else:
             record.metadata[key] = value
     size, quality = (record.text(role, limits).strip() for role in ("size", "quality"))
     return entry_of(

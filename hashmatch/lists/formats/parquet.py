@@ -10,7 +10,7 @@ column                  what it may hold
 ``media_type``
 ``size``, ``quality``,  whole numbers, or text that gives one; decimals without a fraction, which is what whole
 ``pdq_quality``         numbers become where some are missing
-``list_metadata``,      JSON text, as our own export writes it; ``list_source`` is passed over
+``list_metadata``,      JSON text, as our own export writes it; ``list_source`` is counted for a note
 ``list_opinions``
 anything else           kept as metadata under its name: numbers, truth values, text; times as text, bytes as
                         hexadecimal text; lists, structures and maps as JSON
@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -53,6 +54,7 @@ from hashmatch.lists.formats.fields import (
     ORIGIN,
     STATUS,
     WRAPPED,
+    note_origin,
     opinions_cell,
     role_of,
     says_unreadable,
@@ -91,7 +93,7 @@ def read(source: Input, options: ReadOptions) -> Iterator[Entry | RecordError]:
     """
     local = source.local_file()
     with open_table(source.path, local, source.head().raw[:8]) as table:
-        rows = _Rows(table, options.limits)
+        rows = _Rows(table, options.limits, source.origins)
         count = 0
         total = source.bytes_total or 0
         for columns in table.batches():
@@ -108,12 +110,13 @@ def read(source: Input, options: ReadOptions) -> Iterator[Entry | RecordError]:
 class _Rows:
     """What the names and types of the columns say about the rows."""
 
-    def __init__(self, table: Table, limits: Limits) -> None:
+    def __init__(self, table: Table, limits: Limits, origins: Counter[str]) -> None:
         self._limits = limits
+        self._origins = origins
         self._hashes: list[tuple[str, int]] = []
         self._roles: dict[str, int] = {}
         self._metadata: list[tuple[str, int]] = []
-        self._wrapped = self._opinions = self._status = -1
+        self._wrapped = self._opinions = self._status = self._origin = -1
         self._names = table.names
         seen: dict[tuple[str, str], str] = {}
         exact = {name.strip().lower() for name in table.names}
@@ -148,7 +151,9 @@ class _Rows:
                 else:
                     self._opinions = place
                 expected = "" if kind in ("text", "binary") else "JSON text"
-            elif lower != ORIGIN:
+            elif lower == ORIGIN:
+                self._origin = place
+            else:
                 self._metadata.append((name, place))
             if expected:
                 raise RecordError(
@@ -196,6 +201,8 @@ class _Rows:
             if bit == _PDQ:
                 parts.append(bytes((NO_QUALITY if quality is None else quality,)))
         metadata = self._fields(columns, row)
+        if self._origin >= 0:
+            note_origin(self._origins, columns[self._origin][row])
         if not mask and not dropped:
             status = columns[self._status][row] if self._status >= 0 else None
             if not says_unreadable(status):

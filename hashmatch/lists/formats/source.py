@@ -12,6 +12,7 @@ import hashlib
 import os
 import stat
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -118,6 +119,8 @@ class Input:
         sha256: hexadecimal SHA-256 of the whole file once all of it has been read (see `finish`), before that "".
         line_number: 1-based number of the line that `lines` yielded last; 0 before the first.
         block_line: 1-based number of the first line of the block that `blocks` yielded last.
+        origins: whose the records say that they were, in the words of our own exports, and how many of each; complete
+            after reading. See `fields.note_origin`.
         notes: what the reader has to say of the file as a whole, for whoever asked for it; complete after reading.
         unterminated: whether the last line that was yielded had no line end, because the file ends there.
 
@@ -144,6 +147,7 @@ class Input:
         self.block_line = 1
         self.unterminated = False
         self.notes: list[str] = []
+        self.origins: Counter[str] = Counter()
         self._progress = progress
         self._expected = expected
         self._before: tuple[int, int] | None = None
