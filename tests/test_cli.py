@@ -270,7 +270,7 @@ class TestList:
         assert (result.code, "entries withdrawn: 1" in result.err) == (0, True)
         assert "compile the list again" in result.err
         again = cmd("list", "retract", known, ref, "--source", "S")
-        assert again.err.endswith("the list did not hold: 0; retracted already: 1\n")
+        assert again.err.endswith("the list did not hold: 0; retracted already: 1; the list was not changed\n")
         cmd("list", "import", known, "list.csv", "--source", "S")
         assert json.loads(cmd("list", "info", known, "--json").out)["entries"] == 1
         Path("refs.txt").write_text("\ufeff" + ref + "\n", encoding="utf-8")
@@ -295,7 +295,7 @@ class TestList:
             "import the source again to bring the entries back",
         ]
         assert cmd("list", "retract", known, ref, "--source", "S", "--undo").err == (
-            "retractions taken back: 0; not retracted: 1\n"
+            "retractions taken back: 0; not retracted: 1; the list was not changed\n"
         )
         for option in (["--reason", "why"], ["--allow-unseen"]):
             assert cmd("list", "retract", known, ref, "--source", "S", "--undo", *option).code == 2

@@ -287,9 +287,29 @@ class TestCommand:
         assert matched(cmd) == {"a": "active", "b": "active", "c": "active"}
 
     def test_the_same_again(self, cmd, listed: Path) -> None:
-        for said in ("entries disputed: 1\n", "entries disputed: 0; said the same already: 1\n"):
+        same = "entries disputed: 0; said the same already: 1; the list was not changed\n"
+        for said in ("entries disputed: 1\n", same):
             assert cmd(*self.OPINION, "O", "a", "--dispute")[2] == said
         assert cmd(*self.OPINION, "O", "a", "--dispute", "--reason", "other")[2] == "entries disputed: 1\n"
+
+    def test_what_changes_nothing_is_no_change(self, cmd, listed: Path) -> None:
+        """Neither of the list's file nor of its history and audit log; what others compiled stays too."""
+        for options in (("--affirm",), ("--dispute", "--algorithm", "md5")):
+            assert cmd(*self.OPINION, "O", "a", *options)[0] == 0
+        matched(cmd)
+        files = [Path("known.hml"), Path("known.hml.hmx"), Path("known.hml.audit.jsonl")]
+        before = [file.read_bytes() for file in files]
+        none = "opinions taken back: 0; nothing to take back: 1; the list was not changed\n"
+        for organisation, options, said in (
+            ("P", ("--take-back",), none),
+            ("O", ("--take-back", "--algorithm", "sha1"), none),
+            ("O", ("--affirm",), "entries affirmed: 0; said the same already: 1; the list was not changed\n"),
+        ):
+            assert cmd(*self.OPINION, organisation, "a", *options) == (0, "", said)
+            assert [file.read_bytes() for file in files] == before
+        assert cmd(*self.OPINION, "O", "a", "--take-back")[2] == "opinions taken back: 1\n"
+        assert cmd(*self.OPINION, "O", "a", "--take-back") == (0, "", none)
+        assert len(cmd("list", "log", listed)[1].splitlines()) == 4
 
     def test_one_hash(self, cmd, listed: Path) -> None:
         assert cmd(*self.OPINION, "O", "a", "--dispute", "--algorithm", "SHA1")[0] == 0

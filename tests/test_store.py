@@ -444,6 +444,18 @@ class TestRetraction:
         known.import_entries([entry("a")], "S")
         assert known.snapshot == before
 
+    def test_what_changes_nothing_is_no_change(self, known: HashList) -> None:
+        known.import_entries([entry("a"), entry("b")], "S")
+        known.retract("S", ["a"])
+        before = known.path.read_bytes(), known.audit.path.read_bytes()
+        assert known.retract("S", ["a"], reason="another") == (0, 0)
+        assert known.restore("S", ["b", "c"]) == 0
+        assert known.give_opinion("S", ["b"], "O", affirmative=None) == 0
+        assert (known.path.read_bytes(), known.audit.path.read_bytes()) == before
+        assert known.restore("S", ["a"]) == 1
+        assert [change.operation for change in known.history.changes()] == ["import", "retract", "restore"]
+        known.check()
+
     def test_unknown_source(self, known: HashList) -> None:
         known.import_entries([entry("a")], "S")
         with pytest.raises(UsageError, match="its sources: S"):

@@ -19,6 +19,7 @@ from hashmatch.errors import RecordError, UsageError, printable, shorten
 __all__ = [
     "INPUT_PATH",
     "LIST_PATH",
+    "NO_CHANGE",
     "advise",
     "algorithm_list",
     "binary_output",
@@ -38,6 +39,9 @@ __all__ = [
 #: more about it, with the exit code for inputs that cannot be read.
 LIST_PATH = click.Path(path_type=Path, readable=False)
 INPUT_PATH = click.Path(allow_dash=True, readable=False)
+
+#: Behind the counts of what had nothing to do: the history has no change of it either.
+NO_CHANGE = "; the list was not changed"
 
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="No progress bar and no messages but errors.")
 

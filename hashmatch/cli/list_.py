@@ -14,6 +14,7 @@ from hashmatch.cli import list_changes, list_export, list_opinion
 from hashmatch.cli.console import (
     INPUT_PATH,
     LIST_PATH,
+    NO_CHANGE,
     advise,
     echo_lines,
     given_references,
@@ -206,12 +207,14 @@ def retract(
         if undo:
             count = known.restore(source, wanted)
             lines = [f"retractions taken back: {count:,}" + _and_of("not retracted", given - count)]
+            lines[0] += "" if count else NO_CHANGE
             if count:
                 lines.append("import the source again to bring the entries back")
         else:
             withdrawn, unseen = known.retract(source, wanted, reason=reason, allow_unseen=allow_unseen)
             done = f"entries withdrawn: {withdrawn:,}; references noted that the list did not hold: {unseen:,}"
             lines = [done + _and_of("retracted already", given - withdrawn - unseen)]
+            lines[0] += "" if withdrawn or unseen else NO_CHANGE
             if withdrawn:
                 lines.append("compiled files that were made before still hold their hashes: compile the list again")
         warn_unlogged(known.unlogged)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from hashmatch.cli.console import LIST_PATH, echo_lines, given_references, refs_from_option, warn_unlogged
+from hashmatch.cli.console import LIST_PATH, NO_CHANGE, echo_lines, given_references, refs_from_option, warn_unlogged
 from hashmatch.errors import UsageError
 
 
@@ -63,7 +63,7 @@ def command(
     done = "opinions taken back" if take_back else "entries disputed" if dispute else "entries affirmed"
     same = len(set(wanted)) - changed
     unchanged = f"; nothing to take back: {same:,}" if take_back else f"; said the same already: {same:,}"
-    lines = [f"{done}: {changed:,}" + (unchanged if same else "")]
+    lines = [f"{done}: {changed:,}" + (unchanged if same else "") + ("" if changed else NO_CHANGE)]
     if dispute and unicodedata.normalize("NFC", organisation) == unicodedata.normalize("NFC", source):
         lines.append("it is their own source that disputes them: they are no longer matched")
     echo_lines(lines)

@@ -51,6 +51,8 @@ class ChangeInProgress:
     snapshot: str = ""
     #: Whether it takes hashes out of force: the compiled form beside the list, which holds them, is deleted then.
     withdraws: bool = False
+    #: Whether there is anything to record. Where not, there is no change, and the list's file stays as it is.
+    changed: bool = True
     #: Called when the snapshot is known, before the change is committed; an error undoes it.
     check: Callable[[], object] = lambda: None
 
@@ -147,12 +149,15 @@ class ListFile:
     def changing(self, operation: str) -> Iterator[ChangeInProgress]:
         """One change in one transaction: committed at the end of the block, rolled back by any error in it.
 
-        What changes nothing is recorded, too: that something was imported is worth knowing.
+        An import, delta or merge that changes nothing is recorded, too: that something was imported is worth knowing.
+        What says that it has ``changed`` nothing is not.
         """
         with contextlib.ExitStack() as stack:
             with self._writing():
                 change = ChangeInProgress(self.history.next_number(), operation)
                 yield change
+                if not change.changed:
+                    return
                 change.snapshot = self._refresh()
                 change.check()
                 made = Change(

@@ -290,7 +290,8 @@ class HashList(ListFile):
                 misspelt reference would leave the entry in force.
 
         Returns:
-            (entries withdrawn, tombstones made for references that the list did not hold).
+            (entries withdrawn, tombstones made for references that the list did not hold); where both are none, the
+            list has no change.
 
         Raises:
             UsageError: the list has no such source, or does not hold a reference; nothing is retracted.
@@ -308,11 +309,12 @@ class HashList(ListFile):
                     "retracted: correct the reference, or allow unseen ones (--allow-unseen) to note them all the same"
                 )
             change.source, change.counts = name, {"withdrawn": len(withdrawn), "unseen": len(unseen)}
-            change.withdraws = True
+            change.withdraws = change.changed = bool(withdrawn or unseen)
         return len(withdrawn), len(unseen)
 
     def restore(self, source: str, refs: Iterable[str]) -> int:
-        """Take retractions back; the entries return with the next import that holds them. Returns how many.
+        """Take retractions back; the entries return with the next import that holds them. Returns how many; where that
+        is none, the list has no change.
 
         Raises:
             UsageError: the list has no such source.
@@ -323,6 +325,7 @@ class HashList(ListFile):
             number = self.source_number(source)
             removed = self.history.restore(number, wanted, change.number)
             change.source, change.counts = self._name_of(number), {"restored": removed}
+            change.changed = removed > 0
         return removed
 
     def give_opinion(
@@ -346,7 +349,7 @@ class HashList(ListFile):
             algorithm: the hash that it is about; "" for the whole entry.
 
         Returns:
-            how many entries it changed.
+            how many entries it changed; where that is none, the list has no change.
 
         Raises:
             UsageError: no such source, entry or hash of it, or no organisation; nothing is changed.
@@ -376,7 +379,7 @@ class HashList(ListFile):
                 opinion = key if affirmative is None else Opinion(algorithm, organisation, affirmative, reason)
                 changed += self.history.give_opinion(number, ref, opinion, change.number)
             change.source, change.counts = self._name_of(number), {"opinions": changed}
-            change.withdraws = True
+            change.withdraws = change.changed = changed > 0
         return changed
 
     def apply_delta(
