@@ -326,6 +326,15 @@ def test_nearest_is_the_head_of_the_full_order(name: str, width: int, k: int) ->
         assert found[2][a:b].tolist() == every[2][first:end].tolist()
 
 
+@pytest.mark.parametrize("name", [*NATIVE, "numpy"])
+@pytest.mark.parametrize("last", [0, (1 << 32) - 1], ids=["backwards", "far"])
+def test_nearest_with_starts_that_lead_nowhere(name: str, last: int) -> None:
+    """Found by fuzzing lists that are not verified: memory for four thousand million rows was asked for."""
+    index = CodeIndex(random(2, 32, 1), starts=np.array([0, 1, last], np.uint32), rows=np.arange(2, dtype=np.uint32))
+    with pytest.raises((IndexError, ValueError)):
+        index.nearest(random(2, 32, 2), 3, near=31, implementation=name)
+
+
 def test_nearest_of_nothing() -> None:
     empty = CodeIndex(np.zeros((0, 32), np.uint8))
     for name in (*NATIVE, "numpy"):

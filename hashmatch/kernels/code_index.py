@@ -69,6 +69,9 @@ def expand(
     offsets, positions, distances = found
     first = starts[positions].astype(np.int64)
     counts = starts[positions + 1].astype(np.int64) - first
+    # What is not verified may say anything, and would be filled in before `rows` is asked.
+    if len(counts) and (int(counts.min()) < 0 or int((first + counts).max()) > len(rows)):
+        raise IndexError(f"found codes that are borne by other rows than the {len(rows):,} that there are")
     ends = np.cumsum(counts)
     owner = np.repeat(np.arange(len(counts), dtype=np.int64), counts)
     at = np.arange(len(owner), dtype=np.int64) - (ends - counts)[owner] + first[owner]
