@@ -5,7 +5,7 @@ place in `implementations`. Capsules stand for memory of the extension and are o
 wrong with an argument is a ValueError or a TypeError.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeVar, overload
 
 from numpy.typing import NDArray
@@ -80,6 +80,13 @@ def joined_entries(
     ascending: bool,
     /,
 ) -> tuple[list[_Entry], list[int]] | None: ...
+def entry_rows(
+    entries: Sequence[_Entry],
+    kind: type[_Entry],
+    ordinals: int | Sequence[int],  # the first of consecutive ones, or a list of all
+    derive: Callable[[_Entry], str],
+    /,
+) -> tuple[list[_Row], list[str] | None, int, int, int] | None: ...
 def block_ends(rows: Sequence[_Row], bits: int, /) -> list[int] | None: ...
 def encode_block(rows: Sequence[_Row], first: int, last: int, media: dict[str, int], /) -> bytes | None: ...
 def decode_block(block: bytes, tags: Sequence[int], widths: bytes, media: tuple[str, ...], /) -> list[_Row] | None: ...

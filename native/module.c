@@ -1276,6 +1276,7 @@ static int execute(PyObject *module) {
     if (!shrunk_error || PyModule_AddObjectRef(module, "ShrunkError", shrunk_error) < 0) return -1;
     if (hm_add_rows_joined_functions(module) < 0) return -1;
     if (hm_add_rows_block_functions(module) < 0) return -1;
+    if (hm_add_rows_entry_functions(module) < 0) return -1;
     return 0;
 }
 

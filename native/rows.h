@@ -7,5 +7,6 @@
 /* 0, or -1 with an exception set. */
 int hm_add_rows_joined_functions(PyObject *module);
 int hm_add_rows_block_functions(PyObject *module);
+int hm_add_rows_entry_functions(PyObject *module);
 
 #endif

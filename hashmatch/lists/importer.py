@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import hashlib
 import sqlite3
 from array import array
 from bisect import bisect_left
@@ -24,6 +23,7 @@ from hashmatch.errors import RecordError, UsageError, shorten
 from hashmatch.lists.block import Row, decode, encode, pack_tags, unpack_tags
 from hashmatch.lists.blocks import Blocks
 from hashmatch.lists.entry import MEDIA_TYPES, Entry, Retraction, is_metadata, opinions_of, unpack_hashes
+from hashmatch.lists.entry_rows import entry_rows
 from hashmatch.lists.history import History
 from hashmatch.lists.names import encodable, source_name
 
@@ -261,27 +261,16 @@ class Importer:
             entries, ordinals = self._entries_of(chunk, first)  # type: ignore[assignment]
             if not entries:
                 return
-        _, categories, media, sizes, metadata, packed, dropped, opinions, origins = zip(*entries, strict=True)
-        if any(dropped):
-            self._summary.empty_digests += sum(dropped)
-        if min(map(len, packed)) <= 4:
-            kept = [at for at, value in enumerate(packed) if len(value) > 4]
-            self._summary.hashless += len(entries) - len(kept)
-            if not kept:
-                return
-            entries, ordinals = [entries[at] for at in kept], [ordinals[at] for at in kept]  # type: ignore[assignment]
-            _, categories, media, sizes, metadata, packed, _, opinions, origins = zip(*entries, strict=True)
-        refs = _derived(entries)
-        rows = list(zip(refs, categories, media, sizes, metadata, packed, opinions, ordinals, strict=True))
-        self._rows += len(rows)
-        self._bytes += sum(map(len, packed)) + sum(map(len, metadata)) + sum(map(len, refs))
-        if any(opinions):
-            self._bytes += sum(map(len, opinions))
-        if not any(origins):
-            self._gather(self._source(""), rows)
+        made = entry_rows(entries, ordinals)
+        self._summary.empty_digests += made.dropped
+        self._summary.hashless += made.hashless
+        self._rows += len(made.rows)
+        self._bytes += made.bytes
+        if made.origins is None:
+            self._gather(self._source(""), made.rows)
         else:
             grouped: dict[str, list[Row]] = {}
-            for row, origin in zip(rows, origins, strict=True):
+            for row, origin in zip(made.rows, made.origins, strict=True):
                 grouped.setdefault(origin, []).append(row)
             for origin, of_origin in grouped.items():
                 self._gather(self._source(origin), of_origin)
@@ -475,19 +464,3 @@ def _among(value: int, source: _Source, count: int) -> bool:
         source.ordered = np.sort(np.concatenate((known, fresh)), kind="stable")
     at = int(np.searchsorted(source.ordered, value))
     return at < len(source.ordered) and int(source.ordered[at]) == value
-
-
-def _derived(entries: Sequence[Entry]) -> list[str]:
-    """The references of entries; those that the format did not give are derived from the content."""
-    refs = list(map(_ref_of, entries))
-    if all(refs):
-        return refs
-    sha256 = hashlib.sha256
-    for at, entry in enumerate(entries):
-        if not refs[at]:
-            # This is Entry.derived_ref, without its calls: lists of known files have no reference at all.
-            _, category, media, size, metadata, packed, _, opinions, _ = entry
-            scheme, code = category or ("", "")
-            head = f"\0\0{scheme}\0{code}\0{media}\0{'' if size is None else size}\0{metadata}\0"
-            refs[at] = "auto-" + sha256(head.encode() + packed + opinions.encode()).hexdigest()[:24]
-    return refs
