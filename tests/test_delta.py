@@ -95,8 +95,11 @@ def test_deltas_lead_where_the_list_went(tmp_path_factory: pytest.TempPathFactor
     with HashList.open(folder / "a.hml", create=True) as known:
         states = [(0, content(known), known.snapshot)]
         shutil.copy(folder / "a.hml", folder / "0.hml")
-        for number in range(1, draw.randint(2, 9)):
+        for _ in range(1, draw.randint(2, 9)):
             change_at_random(known, draw)
+            number = known.history.next_number() - 1
+            if number < len(states):  # it changed nothing
+                continue
             shutil.copy(folder / "a.hml", folder / f"{number}.hml")
             states.append((number, content(known), known.snapshot))
         first = draw.randrange(len(states))
@@ -235,6 +238,7 @@ def set_put(key: str, value: object):
         (lambda lines: lines[-2]["opinion"].update(algorithm="md4"), "algorithm"),
         (lambda lines: lines[-2]["opinion"].update(affirmative=1), "neither"),
         (lambda lines: lines[-2]["opinion"].update(reason=None), "reason"),
+        (lambda lines: lines[-2]["opinion"].update(ref="zzz"), "an opinion on an entry that is not there"),
         (lambda lines: lines[0].update(hashmatch_delta=2), "version 1"),
         (lambda lines: lines[0].update(role="good"), "a list of role 'good'; expected 'known' or 'known-good'"),
         (lambda lines: lines[0].update(role=["known"]), "role"),

@@ -616,6 +616,20 @@ class TestDamage:
             ("INSERT INTO pending VALUES (1, 1, 'a', x'', x'')", "import that never ended"),
             ("INSERT INTO former VALUES (1, 'a', 1, 2, x'00', NULL)", "names changes 1 to 2"),
             ("INSERT INTO opinion VALUES (1, 'a', '', 'O', 0, '', 1, NULL)", "snapshot"),
+            ("INSERT INTO opinion VALUES (1, 'a', '', 'O', 2, '', 1, NULL)", "neither affirmative nor negative"),
+            (
+                "INSERT INTO opinion VALUES (1, 'a', '', 'O', 0, '', 1, 2)",
+                "on entry 'a' of source 'S': names changes 1 to 2",
+            ),
+            ("INSERT INTO opinion VALUES (1, 'a', '', 'O', 0, '', 0, 1)", "names changes 0 to 1"),
+            (
+                "INSERT INTO opinion VALUES (1, 'z', '', 'O', 0, '', 1, NULL)",
+                "'z' of source 'S': stands, but the list has",
+            ),
+            (
+                "INSERT INTO opinion VALUES (1, 'z', '', 'O', 0, '', 1, 1)",
+                "'z' of source 'S': was noted, but the list never",
+            ),
         ],
     )
     def test_check_finds_what_does_not_fit(self, known: HashList, change: str, message: str) -> None:
@@ -624,6 +638,37 @@ class TestDamage:
         known._connection.execute(change)
         with pytest.raises(ListDamagedError, match=message):
             known.check()
+
+    def test_check_finds_opinions_that_do_not_follow_one_another(self, known: HashList) -> None:
+        known.import_entries([entry("a")], "S")
+        for affirmative in (True, False, None, True):
+            known.give_opinion("S", ["a"], "O", affirmative=affirmative)
+        assert known.check() == 1
+        execute = known._connection.execute
+        for change, message in (
+            ("UPDATE opinion SET ended = 4 WHERE change = 2", "was given while another one of 'O' stood"),
+            ("UPDATE opinion SET ended = NULL WHERE change = 2", "was given while another one of 'O' stood"),
+            ("UPDATE opinion SET ended = 2 WHERE change = 3", "names changes 3 to 2"),
+        ):
+            execute("SAVEPOINT sound")
+            execute(change)
+            with pytest.raises(ListDamagedError, match=message):
+                known.check()
+            execute("ROLLBACK TO sound")
+            execute("RELEASE sound")
+        assert known.check() == 1
+
+    def test_opinions_on_what_is_gone_are_sound(self, known: HashList) -> None:
+        """They ended with the entry, and stay as a part of its life."""
+        known.import_entries([entry("a"), entry("b")], "S")
+        known.give_opinion("S", ["a", "b"], "O", affirmative=True)
+        known.retract("S", ["a", "b"])
+        assert known.check() == 0
+        known.restore("S", ["a"])
+        assert known.check() == 0
+        known.import_entries([entry("a")], "S")
+        known.give_opinion("S", ["a"], "O", affirmative=False)
+        assert known.check() == 1
 
     def test_check_finds_a_former_version_that_should_have_been_deleted(self, known: HashList) -> None:
         known.import_entries([entry("a", 1)], "S")

@@ -60,6 +60,7 @@ def _check_source(known: HashList, name: str, number: int, changes: set[int]) ->
     """Verify the blocks of one source; returns its entries."""
     count = 0
     withdrawn = known.history.withdrawn(number)
+    absent = _check_opinions(known, name, number, changes)
     former: StoredBlock | None = None
     for block in known.blocks.of_source(number):
         rows = known.blocks.verified(block)
@@ -70,6 +71,7 @@ def _check_source(known: HashList, name: str, number: int, changes: set[int]) ->
             raise ListDamagedError(f"{known.path}: {where} name a change that is gone")
         for ref, _, _, _, metadata, packed, opinions, _ in rows:
             where = f"{known.path}: entry {shorten(ref)} of source {shorten(name)}"
+            absent.pop(ref, None)
             if ref in withdrawn:
                 raise ListDamagedError(f"{where}: is there although it is retracted")
             try:
@@ -80,7 +82,33 @@ def _check_source(known: HashList, name: str, number: int, changes: set[int]) ->
             except (HashMatchError, ValueError, TypeError) as error:
                 raise ListDamagedError(f"{where}: {error}") from error
         count += len(rows)
+    for ref, stands in absent.items():
+        where = f"{known.path}: an opinion on entry {shorten(ref)} of source {shorten(name)}"
+        if stands:
+            raise ListDamagedError(f"{where}: stands, but the list has no such entry")
+        if not known.history.former(number, ref):
+            raise ListDamagedError(f"{where}: was noted, but the list never had such an entry")
     return count
+
+
+def _check_opinions(known: HashList, name: str, number: int, changes: set[int]) -> dict[str, bool]:
+    """Verify the opinions that were noted on entries of one source, each by itself and beside those of the same
+    organisation on the same hash; returns the reference of each such entry -> whether an opinion on it stands.
+    """
+    refs: dict[str, bool] = {}
+    former: tuple[str, str, str] | None = None
+    last: int | None = None
+    for ref, opinion, change, ended in known.history.opinions_since(0, number):
+        where = f"{known.path}: an opinion on entry {shorten(ref)} of source {shorten(name)}"
+        until = change if ended is None else ended
+        if not {change, until} <= changes or change > until:
+            raise ListDamagedError(f"{where}: names changes {change} to {until}")
+        key = (ref, opinion.algorithm, opinion.organisation)
+        if key == former and (last is None or last > change):
+            raise ListDamagedError(f"{where}: was given while another one of {shorten(key[2])} stood")
+        former, last = key, ended
+        refs[ref] = refs.get(ref, False) or ended is None
+    return refs
 
 
 def _check_history(known: HashList, changes: set[int]) -> None:

@@ -337,6 +337,8 @@ class _Writer:
             if type(record["affirmative"]) is not bool:
                 raise ValueError("an opinion that is neither")
             opinion = Opinion(algorithm, organisation, record["affirmative"], _text(record, "reason"))
+            if self._known.blocks.find(self._source, ref) is None:
+                raise ValueError("an opinion on an entry that is not there")
         self._known.history.give_opinion(self._source, ref, opinion, self._number)
 
     def flush(self) -> None:

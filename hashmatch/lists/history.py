@@ -309,6 +309,8 @@ class History:
     def _opinion(self, algorithm: str, organisation: str, affirmative: int, reason: str) -> Opinion:
         if algorithm and algorithm not in ALGORITHMS:
             self._damaged("found an opinion about a hash of no known algorithm")
+        if affirmative not in (0, 1):
+            self._damaged("found an opinion that is neither affirmative nor negative")
         return Opinion(algorithm, organisation, bool(affirmative), reason)
 
 
