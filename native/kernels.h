@@ -38,11 +38,9 @@ HM_INLINE unsigned HM_LOWEST_BIT(uint32_t x) {
     return at;
 }
 #define HM_PREFETCH(p) ((void)(p))
-#define HM_PREFETCH_WRITE(p) ((void)(p))
 #else
 #define HM_LOWEST_BIT(x) ((unsigned)__builtin_ctz(x))
 #define HM_PREFETCH(p) __builtin_prefetch((p), 0, 3)
-#define HM_PREFETCH_WRITE(p) __builtin_prefetch((p), 1, 3)
 #endif
 
 /* What a kernel returns. */
@@ -312,7 +310,8 @@ typedef struct {
 size_t hm_implementations(hm_implementation *out);
 
 /* ring_build.c */
-int hm_ring_build(const uint8_t *codes, size_t n, size_t width, size_t chunk, uint8_t *table, uint32_t *cursor);
+size_t hm_ring_build_scratch(size_t n);
+int hm_ring_build(const uint8_t *codes, size_t n, size_t width, size_t chunk, uint8_t *table, void *scratch);
 int hm_ring_check(const uint32_t *offsets, size_t n);
 double hm_ring_skew(const uint32_t *offsets, size_t n);
 void hm_ring_limits_of(unsigned chunks, unsigned radius, hm_ring_limits *out);

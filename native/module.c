@@ -142,12 +142,12 @@ typedef struct {
     const uint8_t *codes;
     size_t n, width, chunk;
     uint8_t *table;
-    uint32_t *cursor;
+    void *scratch;
 } build_work;
 
 static int do_build(void *context) {
     build_work *w = context;
-    return hm_ring_build(w->codes, w->n, w->width, w->chunk, w->table, w->cursor);
+    return hm_ring_build(w->codes, w->n, w->width, w->chunk, w->table, w->scratch);
 }
 
 /* --- implementations ----------------------------------------------------------------------------------------------- */
@@ -687,17 +687,18 @@ static PyObject *ring_build(PyObject *self, PyObject *args) {
         PyErr_SetString(PyExc_ValueError, "codes and table do not fit each other");
         goto done;
     }
-    uint32_t *cursor = malloc(HM_CHUNK_VALUES * sizeof *cursor);
-    if (!cursor) {
+    size_t needed = hm_ring_build_scratch(n);
+    void *scratch = needed ? malloc(needed) : NULL;
+    if (!scratch) {
         PyErr_NoMemory();
         goto done;
     }
-    build_work work = {codes.buf, n, (size_t)width, (size_t)chunk, table.buf, cursor};
+    build_work work = {codes.buf, n, (size_t)width, (size_t)chunk, table.buf, scratch};
     int status;
     Py_BEGIN_ALLOW_THREADS
     status = hm_guarded(do_build, &work);
     Py_END_ALLOW_THREADS
-    free(cursor);
+    free(scratch);
     result = status == HM_OK ? Py_NewRef(Py_None) : raise_status(status);
 done:
     PyBuffer_Release(&codes);

@@ -1,5 +1,6 @@
 /* Building the tables of the ring index, and the thresholds of a search (hamming_ring.h describes both). */
 
+#include <stdint.h>
 #include <string.h>
 
 #include "kernels.h"
@@ -10,39 +11,66 @@ static uint16_t chunk_of(const uint8_t *code, size_t chunk) {
     return value;
 }
 
-/* The table of one chunk: a counting sort. `table` has HM_RING_BUCKETS + 8 n + HM_RING_PADDING bytes and is aligned to 4;
- * `cursor` is scratch of 65,536. HM_DAMAGED where the codes change meanwhile, as those of a file that is written over. */
-int hm_ring_build(const uint8_t *codes, size_t n, size_t width, size_t chunk, uint8_t *table, uint32_t *cursor) {
-    enum { AHEAD = 16 };
-    size_t chunks = width / 2;
-    uint32_t *start = (uint32_t *)(void *)table;
+/* What a code leaves in a table, on its way there. */
+typedef struct {
+    uint32_t position;
+    uint16_t next, third;
+} ring_entry;
+
+/* Bytes of scratch that building the table of n codes takes; 0 where they are more than a size_t counts. Only a part of it
+ * is touched, unless most codes share the high byte of the chunk. */
+size_t hm_ring_build_scratch(size_t n) {
+    if (n > (SIZE_MAX - HM_CHUNK_VALUES * sizeof(uint32_t)) / (sizeof(ring_entry) + 1)) return 0;
+    return HM_CHUNK_VALUES * sizeof(uint32_t) + n * (sizeof(ring_entry) + 1);
+}
+
+/* The table of one chunk: a counting sort in two steps, by the high byte of the value and then by the low one, so that what
+ * is written to at the same time fits into the processor's caches: 1.3 to 1.6 times as fast as one step at ten million codes.
+ *
+ * The buckets of all values with one high byte lie together in the table, and take as many bytes as there are entries of
+ * them, times eight: the first step leaves the entries there, and the second brings each to its bucket, by way of a copy.
+ *
+ * `table` has HM_RING_BUCKETS + 8 n + HM_RING_PADDING bytes, `scratch` hm_ring_build_scratch(n), and both are aligned to 4.
+ * HM_DAMAGED where the codes change meanwhile, as those of a file that is written over. */
+int hm_ring_build(const uint8_t *codes, size_t n, size_t width, size_t chunk, uint8_t *table, void *scratch) {
+    enum { HIGHS = 256, LOWS = 256 };
+    size_t chunks = width / 2, second = (chunk + 1) % chunks, third = (chunk + 2) % chunks;
+    uint32_t *start = (uint32_t *)(void *)table, *cursor = scratch;
+    ring_entry *copy = (ring_entry *)(void *)(cursor + HM_CHUNK_VALUES);
+    uint8_t *low = (uint8_t *)(copy + n);
     uint8_t *buckets = table + HM_RING_BUCKETS;
+    size_t end[HIGHS], at[HIGHS];
     memset(start, 0, HM_RING_BUCKETS);
     memset(buckets + n * 8, 0, HM_RING_PADDING);
     for (size_t i = 0; i < n; i++) start[chunk_of(codes + i * width, chunk) + 1]++;
     for (size_t v = 0; v < HM_CHUNK_VALUES; v++) start[v + 1] += start[v];
-    memset(cursor, 0, HM_CHUNK_VALUES * sizeof *cursor);
+    for (size_t high = 0; high < HIGHS; high++) {
+        at[high] = start[high * LOWS];
+        end[high] = start[(high + 1) * LOWS];
+    }
     for (size_t i = 0; i < n; i++) {
         const uint8_t *code = codes + i * width;
-        if (i + AHEAD < n) {
-            /* The three places of a later entry, or nearly: entries between may move them on. 1.1 to 1.3 times as fast at
-             * ten million codes. */
-            uint16_t value = chunk_of(code + AHEAD * width, chunk);
-            size_t length = start[value + 1] - start[value], at = cursor[value];
-            const uint8_t *bucket = buckets + (size_t)start[value] * 8;
-            HM_PREFETCH_WRITE(bucket + at * 2);
-            HM_PREFETCH_WRITE(bucket + (length + at) * 2);
-            HM_PREFETCH_WRITE(bucket + (length + at) * 4);
+        uint16_t value = chunk_of(code, chunk);
+        size_t place = at[value >> 8];
+        if (HM_RARE(place >= end[value >> 8])) return HM_DAMAGED;
+        at[value >> 8] = place + 1;
+        ring_entry entry = {(uint32_t)i, chunk_of(code, second), chunk_of(code, third)};
+        memcpy(buckets + place * 8, &entry, 8);
+        low[place] = (uint8_t)(value & 0xFF);
+    }
+    memset(cursor, 0, HM_CHUNK_VALUES * sizeof *cursor);
+    for (size_t high = 0; high < HIGHS; high++) {
+        size_t first = start[high * LOWS], count = end[high] - first;
+        memcpy(copy, buckets + first * 8, count * 8);
+        for (size_t i = 0; i < count; i++) {
+            size_t value = high * LOWS + low[first + i];
+            size_t length = start[value + 1] - start[value], place = cursor[value]++;
+            if (HM_RARE(place >= length)) return HM_DAMAGED;
+            uint8_t *bucket = buckets + (size_t)start[value] * 8;
+            memcpy(bucket + place * 2, &copy[i].next, 2);
+            memcpy(bucket + (length + place) * 2, &copy[i].third, 2);
+            memcpy(bucket + (length + place) * 4, &copy[i].position, 4);
         }
-        uint16_t value = chunk_of(code, chunk), next = chunk_of(code, (chunk + 1) % chunks);
-        uint16_t third = chunk_of(code, (chunk + 2) % chunks);
-        uint32_t position = (uint32_t)i;
-        size_t length = start[value + 1] - start[value], at = cursor[value]++;
-        if (HM_RARE(at >= length)) return HM_DAMAGED;
-        uint8_t *bucket = buckets + (size_t)start[value] * 8;
-        memcpy(bucket + at * 2, &next, 2);
-        memcpy(bucket + (length + at) * 2, &third, 2);
-        memcpy(bucket + (length + at) * 4, &position, 4);
     }
     return HM_OK;
 }

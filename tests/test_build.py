@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ from hashmatch.index import build, section_writer
 from hashmatch.index.build import HashColumn, Rows, write_compiled
 from hashmatch.index.compiled import CompiledList
 from hashmatch.index.exact import sort_order
-from hashmatch.index.section_writer import SectionWriter
+from hashmatch.index.section_writer import SectionData, SectionWriter
 
 SEARCHED = tuple(a.name for a in ALGORITHMS.values() if a.kind is not Kind.OPAQUE)
 SNAPSHOT = bytes(range(32))
@@ -289,7 +291,7 @@ def test_the_planned_sections_are_the_written_ones() -> None:
     rows = rows_of(random_items(10, seed=1))
     planned = list(build.section_names({name: len(column.rows) for name, column in rows.hashes.items()}))
     with ThreadPoolExecutor(1) as pool:
-        assert planned == [name for name, _, _ in build._sections(rows, b"{}", pool)]
+        assert planned == [section.name for section in build._sections(rows, b"{}", pool)]
 
 
 @pytest.mark.parametrize("block", [1, 7, 64, 4096])
@@ -327,6 +329,83 @@ def test_the_disk_is_started_where_the_system_takes_advice(
     assert (advice == "missing") == (not stretches)
 
 
+@pytest.mark.parametrize("missing", ["", "posix_fadvise", "fdatasync"])
+def test_what_is_cold_leaves_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    monkeypatch.setattr(section_writer, "BLOCK", 100)
+    monkeypatch.setattr(section_writer, "_START_DISK", 1000)
+    monkeypatch.setattr(section_writer, "_start_disk", lambda *_: None)
+    monkeypatch.setattr(os, "POSIX_FADV_DONTNEED", 4, raising=False)
+    calls: list[tuple[str, int, int]] = []
+    monkeypatch.setattr(os, "fdatasync", lambda _: calls.append(("sync", 0, 0)), raising=False)
+
+    def advise(_: int, start: int, size: int, number: int) -> None:
+        assert number == 4
+        calls.append(("give up", start, start + size))
+        raise OSError(29, "Illegal seek")  # an advice may be refused
+
+    monkeypatch.setattr(os, "posix_fadvise", advise, raising=False)
+    if missing:
+        monkeypatch.delattr(os, missing)
+    names = ["a", "b", "c", "d"]
+    with (tmp_path / "a").open("w+b") as file, SectionWriter(file, names) as writer:
+        for name in names:
+            writer.add(SectionData(name, 1, [b"x" * 7000], cold=name in "bc"))
+        writer.finish(0, SNAPSHOT)
+    if missing:
+        assert not calls
+        return
+    assert [call[0] for call in calls] == ["sync", "give up"] * (len(calls) // 2)
+    given_up = [(start, end) for what, start, end in calls if what == "give up"]
+    # The second and third section, from the first byte on, without a gap, and all but the last bytes of them.
+    assert given_up[0][0] == 8192 + 4096
+    assert all(one[1] == other[0] for one, other in pairwise(given_up))
+    assert given_up[0][0] + 8192 + 7000 - 1000 < given_up[-1][1] <= given_up[0][0] + 8192 + 7000
+
+
+@pytest.mark.skipif(not hasattr(os, "fdatasync"), reason="no such call here")
+def test_a_disk_that_fails_while_cold_sections_are_written_is_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(section_writer, "_START_DISK", 1000)
+
+    def fail(_: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fdatasync", fail)
+    with (tmp_path / "a").open("w+b") as file, SectionWriter(file, ["a"]) as writer:
+        writer.add(SectionData("a", 1, [b"x" * 1000]))
+    with (
+        (tmp_path / "a").open("w+b") as file,
+        SectionWriter(file, ["a"]) as writer,
+        pytest.raises(OSError, match="Input/output"),
+    ):
+        writer.add(SectionData("a", 1, [b"x" * 1000], cold=True))
+        writer.finish(0, SNAPSHOT)
+
+
+def test_a_section_is_done_when_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(section_writer, "BLOCK", 100)
+    written: list[int] = []
+    done: list[tuple[str, int]] = []
+    write_block = SectionWriter._write
+
+    def slowly(self: SectionWriter, raw: Any) -> None:
+        time.sleep(0.0001)
+        write_block(self, raw)
+        written.append(len(raw))
+
+    monkeypatch.setattr(SectionWriter, "_write", slowly)
+    with (tmp_path / "a").open("w+b") as file, SectionWriter(file, ["a", "b"]) as writer:
+        for name in ("a", "b"):
+            note = partial(lambda which: done.append((which, written.count(100))), name)
+            writer.add(SectionData(name, 1, [b"x" * 5000], done=note))
+        assert [name for name, _ in done] == ["a"]
+        writer.finish(0, SNAPSHOT)
+    assert [name for name, _ in done] == ["a", "b"]
+    assert done[0][1] >= 50
+    assert done[1][1] == 100
+
+
 def test_blocks_wait_for_a_slow_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is made and not yet written stays below a limit, however slow the disk is."""
     monkeypatch.setattr(section_writer, "BLOCK", 100)
@@ -348,7 +427,7 @@ def test_blocks_wait_for_a_slow_disk(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(SectionWriter, "_write", slowly)
     with (tmp_path / "a").open("w+b") as file, SectionWriter(file, ["a"]) as writer:
-        writer.add("a", 1, blocks())
+        writer.add(SectionData("a", 1, blocks()))
         writer.finish(0, SNAPSHOT)
     assert made == 200
     assert 1 < most <= section_writer.BLOCKS_IN_FLIGHT + 2
@@ -362,7 +441,7 @@ def test_sections_that_were_not_planned_are_refused(tmp_path: Path, names: list[
         pytest.raises(AssertionError, match="planned and written sections differ"),
     ):
         for name in ("a", "b"):
-            writer.add(name, 1, [b"x"])
+            writer.add(SectionData(name, 1, [b"x"]))
         writer.finish(0, SNAPSHOT)
 
 

@@ -253,6 +253,23 @@ def test_tables_are_the_same_bytes_everywhere(width: int, seed: int, count: int)
             with pytest.MonkeyPatch.context() as patch:
                 patch.setenv(kernels.ENVIRONMENT_VARIABLE, name)
                 np.testing.assert_array_equal(kernels.ring_table(codes, chunk), expected)
+        for name in ["numpy", *NATIVE]:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv(kernels.ENVIRONMENT_VARIABLE, name)
+                # In the place of another table.
+                place = rng.integers(0, 256, len(expected), dtype=np.uint8)
+                assert kernels.ring_table(codes, chunk, place) is place
+                np.testing.assert_array_equal(place, expected)
+
+
+@pytest.mark.parametrize("name", NATIVE)
+def test_tables_of_codes_that_share_a_byte(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """The native tables are made in two steps, by the high byte and by the low one."""
+    monkeypatch.setenv(kernels.ENVIRONMENT_VARIABLE, name)
+    for byte in (0, 1):
+        codes = random(3000, 8, 3)
+        codes[:, byte] = 0xFF
+        np.testing.assert_array_equal(kernels.ring_table(codes, 0), ring.build_table(codes, 0))
 
 
 def test_a_table_says_what_the_codes_say() -> None:
@@ -361,6 +378,18 @@ def test_wrong_arguments() -> None:
         kernels.ring_table(random(10, 16, 1), 0)
     with pytest.raises(ArrayError):
         kernels.ring_table(codes.astype(np.int8), 0)
+    size = ring.table_size(10)
+    closed = np.zeros(size, np.uint8)
+    closed.flags.writeable = False
+    for place in (
+        np.zeros(size + 8, np.uint8),
+        np.zeros(size, np.int8),
+        np.zeros(2 * size, np.uint8)[::2],
+        np.zeros(size + 1, np.uint8)[1:],
+        closed,
+    ):
+        with pytest.raises(ArrayError, match=f"expected uint8\\[{size}\\]"):
+            kernels.ring_table(codes, 0, place)
 
 
 def _offset(table: Codes, value: int, to: int) -> None:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import random
+import sqlite3
+import threading
+import time
+from bisect import bisect_left
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -85,6 +93,85 @@ def test_the_same_bytes(tmp_path_factory: pytest.TempPathFactory, seed: int) -> 
         with CompiledList.open(known.compile(folder / "a.hmx")) as compiled:
             compiled.check()
             assert compiled.snapshot.hex() == known.snapshot
+
+
+@given(
+    st.sets(st.text("ab\x01é", min_size=1, max_size=6), max_size=40),
+    st.lists(st.text("ab\x01é", min_size=1, max_size=8), max_size=10),
+    st.data(),
+)
+def test_where_references_stand(held: set[str], wanted: list[str], data: st.DataObject) -> None:
+    refs = sorted(ref.encode() for ref in held)
+    start = data.draw(st.integers(0, len(refs)))
+    stop = data.draw(st.integers(start, len(refs)))
+    offsets = np.cumsum([0, *map(len, refs)]).astype(np.uint64)
+    former: Any = SimpleNamespace(reference_arrays=lambda: (offsets, np.frombuffer(b"".join(refs), np.uint8)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recompile, "_BISECTED", data.draw(st.sampled_from([1, 30, 1 << 20])))
+        places, found = recompile._places(former, start, stop, wanted)
+    expected = [bisect_left(refs, ref.encode(), start, stop) for ref in wanted]
+    assert places.tolist() == expected
+    assert found.tolist() == [
+        place < stop and refs[place] == ref.encode() for place, ref in zip(expected, wanted, strict=True)
+    ]
+
+
+def test_a_list_without_the_index_of_facts(tmp_path: Path, spliced: list[Path]) -> None:
+    """As they were before there was one: slower, and the same."""
+    draw = random.Random(3)
+    target = tmp_path / "a.hmx"
+    HashList.open(tmp_path / "a.hml", create=True).close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "a.hml")) as connection:
+        connection.execute("DROP INDEX block_facts")
+    with HashList.open(tmp_path / "a.hml") as known:
+        known.import_entries([entry(f"{n}", draw) for n in range(500)], "S")
+        known.compile(target)
+        known.import_entries([entry(f"{n}", draw) for n in range(450, 600)], "S")
+        known.compile(target)
+        known.compile(tmp_path / "full.hmx", full=True)
+        assert known.check() == known.count()
+    assert len(spliced) == 1
+    assert target.read_bytes() == (tmp_path / "full.hmx").read_bytes()
+
+
+@pytest.mark.parametrize("entries", [[49], [51], [60, -10]])
+def test_a_former_list_that_miscounts_its_sources(tmp_path: Path, spliced: list[Path], entries: list[int]) -> None:
+    draw = random.Random(4)
+    with HashList.open(tmp_path / "a.hml", create=True) as known:
+        target = tmp_path / "a.hmx"
+        known.import_entries([entry(f"{n}", draw) for n in range(50)], "S")
+        known.compile(target)
+        with pytest.MonkeyPatch.context() as patch:
+            meta = {"sources": [{"name": f"S{n}", "entries": count} for n, count in enumerate(entries)]}
+            with CompiledList.open(target) as compiled:
+                real = dict(compiled.meta)
+            patch.setattr(CompiledList, "meta", real | meta)
+            known.retract("S", ["8"])
+            known.compile(target)
+        assert not spliced
+        known.compile(tmp_path / "full.hmx", full=True)
+        assert target.read_bytes() == (tmp_path / "full.hmx").read_bytes()
+
+
+def test_what_is_verified_ahead_is_verified_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = random.Random(5)
+    with HashList.open(tmp_path / "a.hml", create=True) as known:
+        known.import_entries([entry(f"{n}", draw) for n in range(50)], "S")
+        target = known.compile(tmp_path / "a.hmx")
+        known.retract("S", ["8"])
+        seen: list[str] = []
+        verify = CompiledList._verify_digest
+
+        def slowly(self: CompiledList, name: str) -> None:
+            seen.append(name)
+            time.sleep(0.002)
+            verify(self, name)
+
+        monkeypatch.setattr(CompiledList, "_verify_digest", slowly)
+        known.compile(target)
+        assert len(seen) == len(set(seen))
+        assert "pdq.codes" in seen
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("hashmatch-")]
 
 
 def test_when_it_is_used(tmp_path: Path, spliced: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:

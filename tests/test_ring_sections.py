@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -219,8 +220,8 @@ def test_a_table_that_disagrees_with_the_codes(path: Path, monkeypatch: pytest.M
     with monkeypatch.context() as patch:
         right = kernels.ring_table
 
-        def wrong(codes: NDArray[np.uint8], chunk: int) -> NDArray[np.uint8]:
-            table = right(codes, chunk)
+        def wrong(codes: NDArray[np.uint8], chunk: int, *place: Any) -> NDArray[np.uint8]:
+            table = right(codes, chunk, *place)
             if chunk == 3:
                 table[262_208] ^= 1
             return table

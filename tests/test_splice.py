@@ -127,6 +127,24 @@ def assert_same(folder: Path, former: Sequence[Record], change: Change) -> None:
     assert found == expected
 
 
+@given(st.data(), st.integers(1, 200), st.sampled_from([0, 1 << 30]))
+def test_items_are_joined_either_way(data: st.DataObject, count: int, sparse: int) -> None:
+    """Item by item, and in stretches from one change to the next."""
+    removed = sorted(data.draw(st.sets(st.integers(0, count - 1), max_size=20)))
+    before = sorted(data.draw(st.lists(st.integers(0, count), max_size=20)))
+    part = np.arange(2 * count, dtype=np.uint32).reshape(-1, 2)
+    new = np.arange(1000, 1000 + 2 * len(before), dtype=np.uint32).reshape(-1, 2)
+    expected = []
+    for at in range(count + 1):
+        expected += [new[place].tolist() for place, position in enumerate(before) if position == at]
+        expected += [part[at].tolist()] if at < count and at not in removed else []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(splice, "_SPARSE", sparse)
+        found = splice._joined(part, np.array(removed, np.int64), new, np.array(before, np.int64))
+    assert found.dtype == part.dtype
+    assert found.tolist() == expected
+
+
 @contextmanager
 def small_limits(block: int, ring: int) -> Iterator[None]:
     """Blocks of a few bytes, and ring tables for a few hashes."""

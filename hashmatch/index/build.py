@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +21,8 @@ from hashmatch.errors import UsageError
 from hashmatch.files import replace_file
 from hashmatch.index.exact import as_strings, build_table, sort_order, table_bits
 from hashmatch.index.hamming import has_ring
-from hashmatch.index.section_writer import Blocks, SectionWriter, items_per_block
+from hashmatch.index.section_writer import SectionData, SectionWriter, items_per_block
+from hashmatch.kernels.ring import table_size
 
 __all__ = [
     "ROW_COLUMNS",
@@ -38,9 +40,6 @@ __all__ = [
 
 #: Threads that compute beside the one that hands blocks over and the two that hash and write them.
 THREADS = 2
-
-#: (name, bytes per item, blocks) of a section.
-SectionData = tuple[str, int, Blocks]
 
 
 @dataclass
@@ -131,8 +130,8 @@ def write_compiled(
         SectionWriter(file, list(section_names(counts))) as writer,
         ThreadPoolExecutor(THREADS, thread_name_prefix="hashmatch-compile") as pool,
     ):
-        for name, width, blocks in _sections(rows, meta, pool):
-            writer.add(name, width, blocks)
+        for section in _sections(rows, meta, pool):
+            writer.add(section)
         writer.finish(n, snapshot)
     return Path(path)
 
@@ -181,14 +180,23 @@ def hash_mask(rows: Rows) -> NDArray[np.uint32]:
 
 
 def ring_sections(name: str, codes: NDArray[np.uint8], pool: ThreadPoolExecutor) -> Iterator[SectionData]:
-    """The ring tables of the sorted, distinct ``codes``: as many at once as there are threads, and one is written."""
+    """The ring tables of the sorted, distinct ``codes``: as many at once as there are threads, and one is written.
+
+    A table is made in the place of one that was written: new memory would cost as much time as the table.
+    """
     chunks = range(codes.shape[1] // 2)
-    tables = [pool.submit(kernels.ring_table, codes, chunk) for chunk in chunks[:THREADS]]
+    free: list[NDArray[np.uint8]] = []
+
+    def begin(chunk: int) -> Future[NDArray[np.uint8]]:
+        place = free.pop() if free else np.empty(table_size(len(codes)), np.uint8)
+        return pool.submit(kernels.ring_table, codes, chunk, place)
+
+    tables = [begin(chunk) for chunk in chunks[:THREADS]]
     for chunk in chunks:
         table = tables.pop(0).result()
         if chunk + THREADS < len(chunks):
-            tables.append(pool.submit(kernels.ring_table, codes, chunk + THREADS))
-        yield f"{name}.ring.{chunk}", 1, [table]
+            tables.append(begin(chunk + THREADS))
+        yield SectionData(f"{name}.ring.{chunk}", 1, [table], cold=True, done=partial(free.append, table))
 
 
 def _sections(rows: Rows, meta: bytes, pool: ThreadPoolExecutor) -> Iterator[SectionData]:
@@ -196,13 +204,13 @@ def _sections(rows: Rows, meta: bytes, pool: ThreadPoolExecutor) -> Iterator[Sec
     # The order of the next algorithm's hashes is found while those of one are written.
     columns = list(rows.hashes.items())
     orders: list[Future[NDArray[np.int64]]] = [pool.submit(sort_order, c.values) for _, c in columns[:1]]
-    yield "meta", 1, [meta]
-    yield "ref.offsets", 8, [rows.ref_offsets.astype("<u8", copy=False)]
-    yield "ref.text", 1, [rows.ref_text]
+    yield SectionData("meta", 1, [meta])
+    yield SectionData("ref.offsets", 8, [rows.ref_offsets.astype("<u8", copy=False)])
+    yield SectionData("ref.text", 1, [rows.ref_text])
     for row_column in ROW_COLUMNS:
         numbers = rows.numbers(row_column)
-        yield row_column.section, numbers.itemsize, [numbers]
-    yield "row.mask", 4, [hash_mask(rows)]
+        yield SectionData(row_column.section, numbers.itemsize, [numbers])
+    yield SectionData("row.mask", 4, [hash_mask(rows)])
     for number, (name, column) in enumerate(columns):
         order = orders.pop().result()
         if number + 1 < len(columns):
@@ -219,9 +227,9 @@ def _digest_sections(
     # How many digests share a prefix does not depend on their order.
     table = pool.submit(build_table, column.values, table_bits(len(order)))
     width = ALGORITHMS[name].width
-    yield f"{name}.values", width, _taken(column.values, order)
-    yield f"{name}.rows", 4, _taken(column.rows.astype("<u4", copy=False), order)
-    yield f"{name}.table", 4, [table.result().astype("<u4", copy=False)]
+    yield SectionData(f"{name}.values", width, _taken(column.values, order))
+    yield SectionData(f"{name}.rows", 4, _taken(column.rows.astype("<u4", copy=False), order))
+    yield SectionData(f"{name}.table", 4, [table.result().astype("<u4", copy=False)])
 
 
 def _code_sections(
@@ -238,9 +246,9 @@ def _code_sections(
     starts = np.append(np.flatnonzero(fresh), len(values)).astype("<u4")
     codes = values if len(starts) == len(values) + 1 else values[fresh]
     del values, fresh
-    yield f"{name}.codes", width, [codes]
-    yield f"{name}.starts", 4, [starts]
-    yield f"{name}.rows", 4, _taken(column.rows.astype("<u4", copy=False), order)
+    yield SectionData(f"{name}.codes", width, [codes])
+    yield SectionData(f"{name}.starts", 4, [starts])
+    yield SectionData(f"{name}.rows", 4, _taken(column.rows.astype("<u4", copy=False), order))
     if has_ring(name, len(order)):
         yield from ring_sections(name, codes, pool)
 

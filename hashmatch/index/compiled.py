@@ -14,6 +14,8 @@ import json
 import mmap
 import os
 import struct
+import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -102,6 +104,7 @@ class CompiledList:
     _verify: bool = True
     _verified: set[str] = field(default_factory=set)
     _cache: dict[str, Any] = field(default_factory=dict)
+    _verifying: defaultdict[str, threading.Lock] = field(default_factory=lambda: defaultdict(threading.Lock))
 
     # ------------------------------------------------------------------ opening
 
@@ -450,9 +453,20 @@ class CompiledList:
     def _section(self, name: str) -> Section | None:
         self.check_size()
         section = self.sections.get(name)
-        if section is not None and self._verify and name not in self._verified:
-            self._verify_digest(name)
+        if section is not None:
+            self.verify_section(name)
         return section
+
+    def verify_section(self, name: str) -> None:
+        """Compare a section with its checksum where that was not done yet, and the list verifies; any thread may.
+
+        Raises:
+            CompiledListDamagedError: it differs.
+        """
+        if self._verify and name not in self._verified:
+            with self._verifying[name]:  # who comes second waits for the first
+                if name not in self._verified:
+                    self._verify_digest(name)
 
     def _bytes_view(self, name: str) -> memoryview:
         section = self._section(name)

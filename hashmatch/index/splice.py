@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain, pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,6 @@ from hashmatch.index.build import (
     THREADS,
     HashColumn,
     Rows,
-    SectionData,
     check_row_count,
     hash_mask,
     meta_text,
@@ -38,7 +37,7 @@ from hashmatch.index.build import (
 from hashmatch.index.compiled import CodeSection, CompiledList, DigestSection
 from hashmatch.index.exact import as_strings, build_table, sort_order, table_bits
 from hashmatch.index.hamming import has_ring
-from hashmatch.index.section_writer import BLOCK, SectionWriter, items_per_block
+from hashmatch.index.section_writer import BLOCK, SectionData, SectionWriter, items_per_block
 from hashmatch.kernels.digests import prefixes
 
 __all__ = ["splice_compiled"]
@@ -47,6 +46,8 @@ __all__ = ["splice_compiled"]
 _GONE = np.uint32(0xFFFFFFFF)
 #: Bytes of references from which on they are written from where they lie.
 _LONG = 1 << 16
+#: Items for each change from which on stretches between changes are copied as they are, and not item by item.
+_SPARSE = 64
 
 
 def splice_compiled(
@@ -92,8 +93,8 @@ def splice_compiled(
     pool = ThreadPoolExecutor(THREADS, thread_name_prefix="hashmatch-compile")
     try:
         with replace_file(path) as file, SectionWriter(file, list(section_names(hashes))) as writer:
-            for name, width, blocks in _sections(changes, role, sources, categories, hashes, pool):
-                writer.add(name, width, blocks)
+            for section in _sections(changes, role, sources, categories, hashes, pool):
+                writer.add(section)
             writer.finish(changes.rows.total, snapshot)
     finally:
         pool.shutdown(cancel_futures=True)
@@ -147,6 +148,8 @@ def _joined(
     splice = _Splice(len(part), removed, before)
     if not len(part):
         return new.astype(part.dtype, copy=False)
+    if len(part) >= _SPARSE * (len(removed) + len(before)):
+        return _stretches(part, removed, new.astype(part.dtype, copy=False), before)
     # Where the item comes from that stands at each place: one further on behind each that is removed, one back behind
     # each that is put in.
     origin = np.zeros(splice.total + 1, np.int64)
@@ -161,6 +164,29 @@ def _joined(
     return result
 
 
+def _stretches(
+    part: NDArray[Any], removed: NDArray[np.int64], new: NDArray[Any], before: NDArray[np.int64]
+) -> NDArray[Any]:
+    """As `_joined`: what lies between changes is copied in one go."""
+    # In order: before an item others are put in, then it is removed.
+    order = np.argsort(np.concatenate([before, removed]), kind="stable").tolist()
+    places, gone = before.tolist(), removed.tolist()
+    put = len(places)
+    pieces = []
+    done = 0
+    for change in order:
+        at = places[change] if change < put else gone[change - put]
+        if at > done:
+            pieces.append(part[done:at])
+            done = at
+        if change < put:
+            pieces.append(new[change : change + 1])
+        else:
+            done = at + 1
+    pieces.append(part[done:])
+    return np.concatenate(pieces)
+
+
 @dataclass
 class _Changes:
     """What changes, in terms of rows.
@@ -169,15 +195,13 @@ class _Changes:
         former: the list as it was.
         inserted: the new rows.
         rows: how the rows are spliced.
-        gone: bool[former rows], which are removed.
-        numbers: uint32[former rows], new number of each that stays.
+        numbers: uint32[former rows], new number of each, `_GONE` of those that are removed.
         new_numbers: uint32[m], number of each new row.
     """
 
     former: CompiledList
     inserted: Rows
     rows: _Splice
-    gone: NDArray[np.bool_]
     numbers: NDArray[np.uint32]
     new_numbers: NDArray[np.uint32]
 
@@ -193,15 +217,14 @@ class _Changes:
             raise UsageError(f"rows to remove or to insert before {error}; there are {former.rows} rows") from error
         check_row_count(rows.total)
         former.row_masks()  # as long as the header says, before anything else is made as long
-        gone = np.zeros(former.rows, np.bool_)
-        gone[rows.removed] = True
         # Modulo 2**32, so that a shift back is a shift on.
         numbers = np.zeros(former.rows + 1, np.uint32)
         np.add.at(numbers, rows.before, np.uint32(1))
         np.subtract.at(numbers, rows.removed + 1, np.uint32(1))
         np.cumsum(numbers, out=numbers)
         numbers += np.arange(former.rows + 1, dtype=np.uint32)
-        return cls(former, inserted, rows, gone, numbers[:-1], rows.places().astype(np.uint32))
+        numbers[rows.removed] = _GONE
+        return cls(former, inserted, rows, numbers[:-1], rows.places().astype(np.uint32))
 
     def hashes(self) -> dict[str, int]:
         """How many rows have a hash of each algorithm afterwards; those that none has are left out."""
@@ -215,19 +238,25 @@ class _Changes:
                 result[name] = count
         return result
 
-    def gone_hashes(self, name: str, rows: NDArray[np.uint32], count: int) -> NDArray[np.int64]:
-        """Positions of what the removed rows bear, of an algorithm whose hashes are borne by ``rows``.
+    def owners(self, name: str, count: int) -> _Owners:
+        """The rows that bear the hashes of an algorithm; ``count``: how many hashes there must be afterwards.
 
-        Args:
-            name: the algorithm.
-            rows: the row of each former hash.
-            count: how many hashes there must be afterwards.
+        The former section is verified here.
         """
-        gone = np.flatnonzero(self.gone[rows])
+        exact = ALGORITHMS[name].kind is Kind.EXACT
+        rows = self.former.digests(name).rows if exact else self.former.codes(name).rows
+        numbers = np.empty(len(rows), np.uint32)
+        gone = []
+        step = items_per_block(4)
+        for start in range(0, len(rows), step):
+            part = numbers[start : start + step]
+            part[:] = self.numbers[rows[start : start + step]]
+            gone.append(np.flatnonzero(part == _GONE) + start)
+        found = _Owners(rows, numbers, np.concatenate(gone) if gone else np.zeros(0, np.int64))
         new = self.inserted.hashes.get(name)
-        if len(rows) - len(gone) + (0 if new is None else len(new.rows)) != count:
+        if len(rows) - len(found.gone) + (0 if new is None else len(new.rows)) != count:
             raise self.damaged(f"the rows of {name} are not those that row.mask names")
-        return gone
+        return found
 
     def new_hashes(self, name: str) -> tuple[NDArray[np.uint8], NDArray[np.uint32]]:
         """(values uint8[k, width], inserted row of each) of an algorithm, ordered by value and then row."""
@@ -244,14 +273,28 @@ class _Changes:
         except ValueError as error:
             raise self.damaged(f"the hashes of {name} are not ascending") from error
 
-    def owner_blocks(self, splice: _Splice, rows: NDArray[np.uint32], new: NDArray[np.uint32]) -> Iterator[Any]:
-        """The section of rows that bear hashes: former ``rows`` and inserted rows ``new``, in new numbers."""
-        return splice.blocks(lambda start, end: self.numbers[rows[start:end]], self.new_numbers[new], 4)
+    def owner_blocks(self, splice: _Splice, owners: _Owners, new: NDArray[np.uint32]) -> Iterator[Any]:
+        """The section of rows that bear hashes: former ``owners`` and inserted rows ``new``, in new numbers."""
+        return splice.blocks(lambda start, end: owners.numbers[start:end], self.new_numbers[new], 4)
 
     def damaged(self, what: str) -> CompiledListDamagedError:
         return CompiledListDamagedError(
             f"{self.former.path}: {what}; the file is damaged: compile the list again, without it"
         )
+
+
+class _Owners(NamedTuple):
+    """Who bears the former hashes of an algorithm.
+
+    Attributes:
+        rows: uint32[k], the former row of each hash.
+        numbers: uint32[k], its new number; `_GONE` of rows that are removed.
+        gone: int64[r], the positions of those.
+    """
+
+    rows: NDArray[np.uint32]
+    numbers: NDArray[np.uint32]
+    gone: NDArray[np.int64]
 
 
 def _sections(
@@ -266,33 +309,33 @@ def _sections(
     # The former sections are verified ahead of their use, in the order of their use.
     read: list[Callable[[], Any]] = [former.reference_arrays]
     read += [getattr(former, column.method) for column in ROW_COLUMNS]
-    for name in hashes:
-        read.append(partial(former.digests if ALGORITHMS[name].kind is Kind.EXACT else former.codes, name))
+    read += [partial(changes.owners, name, count) for name, count in hashes.items()]
     verified = iter([pool.submit(function) for function in read])
 
     text = meta_text(role, sources, _entries(changes, sources), categories, hashes)
-    yield "meta", 1, [text]
+    yield SectionData("meta", 1, [text])
     offsets, references = next(verified).result()
     new_lengths = np.diff(inserted.ref_offsets.astype("<u8", copy=False))
     lengths = changes.rows.blocks(lambda start, end: np.diff(offsets[start : end + 1]), new_lengths, 8)
-    yield "ref.offsets", 8, _sums(lengths, "<u8")
-    yield "ref.text", 1, _reference_blocks(changes, offsets, references)
+    yield SectionData("ref.offsets", 8, _sums(lengths, "<u8"))
+    yield SectionData("ref.text", 1, _reference_blocks(changes, offsets, references))
     renumbered = {
         "row.source": _numbering([source["name"] for source in former.meta["sources"]], sources),
         "row.category": _numbering([None, *map(tuple, former.meta["categories"])], [None, *map(tuple, categories)]),
     }
     for column in ROW_COLUMNS:
         values, width = next(verified).result(), np.dtype(column.dtype).itemsize
-        new = inserted.numbers(column)
-        yield column.section, width, _row_blocks(changes, column.section, values, new, renumbered.get(column.section))
+        blocks = _row_blocks(changes, column.section, values, inserted.numbers(column), renumbered.get(column.section))
+        yield SectionData(column.section, width, blocks)
     masks = former.row_masks()
-    yield "row.mask", 4, changes.rows.blocks(lambda start, end: masks[start:end], hash_mask(inserted), 4)
+    mask_blocks = changes.rows.blocks(lambda start, end: masks[start:end], hash_mask(inserted), 4)
+    yield SectionData("row.mask", 4, mask_blocks)
     for name, count in hashes.items():
-        section = next(verified).result()
+        owners = next(verified).result()
         if ALGORITHMS[name].kind is Kind.EXACT:
-            yield from _digest_sections(changes, name, section, count)
+            yield from _digest_sections(changes, name, former.digests(name), owners, count)
         else:
-            yield from _code_sections(changes, name, section, count, pool)
+            yield from _code_sections(changes, name, former.codes(name), owners, count, pool)
 
 
 def _entries(changes: _Changes, sources: Sequence[str]) -> NDArray[np.int64]:
@@ -382,20 +425,21 @@ def _sums(blocks: Iterator[NDArray[Any]], dtype: str) -> Iterator[NDArray[Any]]:
             yield sums
 
 
-def _digest_sections(changes: _Changes, name: str, section: DigestSection, count: int) -> Iterator[SectionData]:
-    former, owners, table = section
+def _digest_sections(
+    changes: _Changes, name: str, section: DigestSection, owners: _Owners, count: int
+) -> Iterator[SectionData]:
+    former, _, table = section
     values, rows = changes.new_hashes(name)
-    gone = changes.gone_hashes(name, owners, count)
     try:
         first, last = kernels.digest_lookup(former, table, values)
     except (OSError, ValueError) as error:
         raise changes.damaged(f"the table of {name} cannot be used ({error})") from error
-    places = _bisect(owners, first, last, changes.rows.before[rows])
-    splice = changes.splice_of(name, len(owners), gone, places)
+    places = _bisect(owners.rows, first, last, changes.rows.before[rows])
+    splice = changes.splice_of(name, len(owners.rows), owners.gone, places)
     width = ALGORITHMS[name].width
-    yield f"{name}.values", width, splice.blocks(lambda start, end: former[start:end], values, width)
-    yield f"{name}.rows", 4, changes.owner_blocks(splice, owners, rows)
-    yield f"{name}.table", 4, [_table(section, former[gone], values, table_bits(count))]
+    yield SectionData(f"{name}.values", width, splice.blocks(lambda start, end: former[start:end], values, width))
+    yield SectionData(f"{name}.rows", 4, changes.owner_blocks(splice, owners, rows))
+    yield SectionData(f"{name}.table", 4, [_table(section, former[owners.gone], values, table_bits(count))])
 
 
 def _table(section: DigestSection, gone: NDArray[np.uint8], new: NDArray[np.uint8], bits: int) -> NDArray[np.uint32]:
@@ -411,11 +455,10 @@ def _table(section: DigestSection, gone: NDArray[np.uint8], new: NDArray[np.uint
 
 
 def _code_sections(
-    changes: _Changes, name: str, section: CodeSection, count: int, pool: ThreadPoolExecutor
+    changes: _Changes, name: str, section: CodeSection, owners: _Owners, count: int, pool: ThreadPoolExecutor
 ) -> Iterator[SectionData]:
-    former, starts, owners = section
+    former, starts, _ = section
     values, rows = changes.new_hashes(name)
-    gone = changes.gone_hashes(name, owners, count)
     # Each distinct new code, where it stands among the former ones, and whether it is one of them.
     fresh = np.ones(len(values), np.bool_)
     fresh[1:] = as_strings(values)[1:] != as_strings(values)[:-1]
@@ -428,11 +471,11 @@ def _code_sections(
     first = starts[at].astype(np.int64)
     last = first.copy()
     last[known] = starts[at[known] + 1]
-    places = _bisect(owners, np.repeat(first, bearers), np.repeat(last, bearers), changes.rows.before[rows])
-    splice = changes.splice_of(name, len(owners), gone, places)
+    places = _bisect(owners.rows, np.repeat(first, bearers), np.repeat(last, bearers), changes.rows.before[rows])
+    splice = changes.splice_of(name, len(owners.rows), owners.gone, places)
 
     lengths = np.diff(starts)
-    lost = np.searchsorted(starts, gone.astype(np.uint32), side="right") - 1
+    lost = np.searchsorted(starts, owners.gone.astype(np.uint32), side="right") - 1
     np.subtract.at(lengths, lost, np.uint32(1))
     np.add.at(lengths, at[known], bearers[known].astype(np.uint32))
     code_splice = changes.splice_of(name, len(former), np.flatnonzero(lengths == 0), at[~known])
@@ -441,10 +484,11 @@ def _code_sections(
     blocks = code_splice.blocks(lambda start, end: former[start:end], codes[~known], width)
     ring = has_ring(name, count)
     whole = np.empty((code_splice.total if ring else 0, width), np.uint8)
-    yield f"{name}.codes", width, _kept(blocks, whole) if ring else blocks
+    yield SectionData(f"{name}.codes", width, _kept(blocks, whole) if ring else blocks)
     new_lengths = bearers[~known].astype(np.uint32)
-    yield f"{name}.starts", 4, _sums(code_splice.blocks(lambda a, b: lengths[a:b], new_lengths, 4), "<u4")
-    yield f"{name}.rows", 4, changes.owner_blocks(splice, owners, rows)
+    sums = _sums(code_splice.blocks(lambda a, b: lengths[a:b], new_lengths, 4), "<u4")
+    yield SectionData(f"{name}.starts", 4, sums)
+    yield SectionData(f"{name}.rows", 4, changes.owner_blocks(splice, owners, rows))
     if ring:
         yield from ring_sections(name, whole, pool)
 

@@ -94,7 +94,9 @@ class Kernels(Protocol):
     ) -> dict[str, bytes | None]: ...
     def plane_hashes(self, plane: NDArray[np.uint8], names: tuple[str, ...], vertical_first: int) -> PlaneHashes: ...
     def rgb_to_luma(self, rgb: NDArray[np.uint8]) -> NDArray[np.float32]: ...
-    def ring_table(self, codes: NDArray[np.uint8], chunk: int) -> NDArray[np.uint8]: ...
+    def ring_table(
+        self, codes: NDArray[np.uint8], chunk: int, table: NDArray[np.uint8] | None = None
+    ) -> NDArray[np.uint8]: ...
     def digest_lookup(
         self, values: NDArray[np.uint8], table: NDArray[np.uint32], queries: NDArray[np.uint8]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]: ...
@@ -275,12 +277,14 @@ def euclidean_range(queries: NDArray[np.uint8], codes: NDArray[np.uint8], radius
     return _loaded(active()).euclidean_range(queries, codes, checked_radius(radius, width * 255 * 255, "units"))
 
 
-def ring_table(codes: NDArray[np.uint8], chunk: int) -> NDArray[np.uint8]:
+def ring_table(codes: NDArray[np.uint8], chunk: int, table: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
     """The table of one chunk of the ring index (`hashmatch.kernels.ring`), the same bytes on every implementation.
 
     Args:
         codes: ``uint8[n, 8]`` or ``uint8[n, 32]``, n below 2**32.
         chunk: 0 to 3, or 0 to 15.
+        table: where to make it, ``uint8[ring.table_size(n)]``, C-contiguous and aligned to 8 bytes, whatever it holds;
+            None: in new memory.
 
     Returns:
         ``uint8[ring.table_size(n)]``; FORMATS.md describes it.
@@ -295,7 +299,14 @@ def ring_table(codes: NDArray[np.uint8], chunk: int) -> NDArray[np.uint8]:
             f"codes are {described(codes)} and the chunk is {chunk}; expected uint8[n, 8] with a chunk of 0 to 3, or "
             "uint8[n, 32] with a chunk of 0 to 15"
         )
-    return _loaded(active()).ring_table(np.ascontiguousarray(codes), chunk)
+    if table is not None and (
+        table.dtype != np.uint8
+        or table.shape != (ring.table_size(len(codes)),)
+        or not (table.flags.c_contiguous and table.flags.writeable)
+        or table.ctypes.data % 8
+    ):
+        raise ArrayError(f"the place for a table is {described(table)}; expected uint8[{ring.table_size(len(codes))}]")
+    return _loaded(active()).ring_table(np.ascontiguousarray(codes), chunk, table)
 
 
 def rgb_to_luma(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -149,9 +149,12 @@ class NativeKernels:
         codes = _native.open_codes(np.ascontiguousarray(database), database.shape[1], None, None, None)
         return search(self.number, codes, np.ascontiguousarray(queries), radius, 0)
 
-    def ring_table(self, codes: NDArray[np.uint8], chunk: int) -> NDArray[np.uint8]:
+    def ring_table(
+        self, codes: NDArray[np.uint8], chunk: int, table: NDArray[np.uint8] | None = None
+    ) -> NDArray[np.uint8]:
         """See `hashmatch.kernels.ring_table`."""
-        table = np.empty(table_size(len(codes)), np.uint8)
+        if table is None:
+            table = np.empty(table_size(len(codes)), np.uint8)
         _native.ring_build(codes, codes.shape[1], chunk, table)
         return table
 

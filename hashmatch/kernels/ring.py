@@ -47,15 +47,19 @@ def table_size(count: int) -> int:
     return BUCKETS + 8 * count + PADDING
 
 
-def build_table(codes: NDArray[np.uint8], chunk: int) -> NDArray[np.uint8]:
+def build_table(codes: NDArray[np.uint8], chunk: int, table: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
     """The table of one chunk: ``uint8[table_size(n)]``, see FORMATS.md.
 
     Args:
         codes: uint8[n, width], C-contiguous, width one of `WIDTHS`, n below 2**32.
         chunk: 0 to width // 2 - 1; bytes 2 chunk and 2 chunk + 1 of every code.
+        table: where to make it; None: in new memory.
     """
     count, width = codes.shape
-    table = np.zeros(table_size(count), np.uint8)
+    if table is None:
+        table = np.empty(table_size(count), np.uint8)
+    table[:BUCKETS] = 0
+    table[BUCKETS + 8 * count :] = 0
     chunks = codes.view("<u2")
     value = chunks[:, chunk]
     order = np.argsort(value, kind="stable")

@@ -85,9 +85,17 @@ class Blocks:
 
     def of_source(self, source: int, *, newer_than: int = -1) -> Iterator[StoredBlock]:
         """The blocks of a source in order; only those that a change after number ``newer_than`` has touched."""
-        query = f"SELECT {_COLUMNS} FROM block WHERE source = ? AND newest > ? ORDER BY last"  # noqa: S608
-        for values in typed_rows(self._connection, self.path, _KINDS, query, (source, newer_than)):
-            yield StoredBlock(*values)
+        if newer_than < 0:
+            query = f"SELECT {_COLUMNS} FROM block WHERE source = ? ORDER BY last"  # noqa: S608
+            for values in typed_rows(self._connection, self.path, _KINDS, query, (source,)):
+                yield StoredBlock(*values)
+            return
+        # First which, of the index that says it, and then those alone: the table of a large list is gigabytes.
+        which = "SELECT id FROM block WHERE source = ? AND newest > ? ORDER BY last"
+        for (number,) in list(typed_rows(self._connection, self.path, "i", which, (source, newer_than))):
+            query = f"SELECT {_COLUMNS} FROM block WHERE id = ?"  # noqa: S608
+            for values in typed_rows(self._connection, self.path, _KINDS, query, (number,)):
+                yield StoredBlock(*values)
 
     def digests(self, source: int) -> list[bytes]:
         """The digests of a source's blocks, in order."""

@@ -31,6 +31,7 @@ def compile_list(
     numbers = known.source_numbers()
     sources: list[str] = []
     columns = Columns()
+    digests: dict[int, list[bytes]] = {}
     total = known.count()
     for name, number in numbers.items():
         disputes = Disputes(name, known.history.opinions(number))
@@ -39,6 +40,7 @@ def compile_list(
             for block in blocks:
                 if hashlib.sha256(block.rows).digest() != block.digest:
                     known.blocks.verified(block)  # says where
+            digests.setdefault(number, []).extend(block.digest for block in blocks)
             try:
                 columns.add([block.rows for block in blocks], len(sources), disputes)
             except (ValueError, KeyError, IndexError) as error:
@@ -51,7 +53,7 @@ def compile_list(
         # A source without entries leaves no trace, so that the same content gives the same bytes.
         if columns.rows > before:
             sources.append(name)
-    if known.content_snapshot() != known.snapshot:
+    if known.content_snapshot(digests) != known.snapshot:
         raise ListDamagedError(
             f"{known.path}: its entries are not those of its snapshot {known.snapshot}: "
             "restore the list from a copy or import its sources again"

@@ -281,9 +281,12 @@ class ListFile:
         self._connection.execute("UPDATE meta SET value = ? WHERE key = 'snapshot'", (snapshot,))
         return snapshot
 
-    def content_snapshot(self) -> str:
-        """The snapshot id from the blocks, retractions and opinions themselves. FORMATS.md defines it."""
-        return snapshot_id(self._connection, self.role, self.blocks)
+    def content_snapshot(self, digests: Mapping[int, Sequence[bytes]] | None = None) -> str:
+        """The snapshot id from the blocks, retractions and opinions themselves. FORMATS.md defines it.
+
+        ``digests``: those of blocks that were read, see `snapshot_id`.
+        """
+        return snapshot_id(self._connection, self.role, self.blocks, digests)
 
     def empty_snapshot(self) -> str:
         """The snapshot id of a list of this role that holds nothing."""

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hashmatch.errors import CompiledListError, UsageError
+from hashmatch.errors import CompiledListDamagedError, CompiledListError, UsageError
 from hashmatch.index.compiled import CompiledList
 from hashmatch.index.splice import splice_compiled
 from hashmatch.lists.block import MAX_ROWS, Row, encode
@@ -33,6 +33,8 @@ __all__ = ["recompile_list"]
 
 #: Beyond this share of a list's entries, compiling all of it costs as little.
 _MOST = 0.1
+#: Bytes of references that are looked for at once.
+_BISECTED = 1 << 20
 
 
 class _Changed(NamedTuple):
@@ -67,7 +69,8 @@ def recompile_list(known: HashList, path: str | os.PathLike[str]) -> Path | None
         number = _change_of(known, former.snapshot)
         if number is None:
             return None
-        most = max(1000, int(_MOST * known.count()))
+        stack.enter_context(_verified_ahead(former))
+        most = max(1000, int(_MOST * former.rows))
         changed: list[_Changed] = []
         for item in _changed_keys(known, number):
             if len(changed) == most:
@@ -104,19 +107,62 @@ def _changed_keys(known: HashList, number: int) -> Iterator[_Changed]:
     yield from (found[key] for key in sorted(found))
 
 
-class _Refs(Sequence[bytes]):
-    """The references of the rows from ``start`` to before ``stop``, for `bisect`."""
+def _places(
+    former: CompiledList, start: int, stop: int, refs: Sequence[str]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Where references stand among those of the rows from ``start`` to before ``stop``, which ascend.
 
-    def __init__(self, former: CompiledList, start: int, stop: int) -> None:
-        offsets, text = former.reference_arrays()
-        self._offsets = offsets[start : stop + 1]
-        self._text = text
+    Returns:
+        (int64[n], the first row whose reference is at least each, or ``stop``; bool[n], whether it is that reference).
+    """
+    places = [np.zeros(0, np.int64)]
+    found = [np.zeros(0, np.bool_)]
+    keys = [ref.encode() for ref in refs]
+    longest = max(map(len, keys), default=0)
+    step = max(1, _BISECTED // (longest + 1))
+    for at in range(0, len(keys), step):
+        # All of them are looked for at once. No reference holds a NUL, with which NumPy fills up what is shorter, and
+        # one byte more than the longest has tells what only begins alike.
+        wanted = np.array(keys[at : at + step], f"S{longest + 1}")
+        low, high = np.full(len(wanted), start, np.int64), np.full(len(wanted), stop, np.int64)
+        while len(active := np.flatnonzero(low < high)):
+            middle = (low[active] + high[active]) >> 1
+            below = _refs_at(former, middle, longest + 1) < wanted[active]
+            low[active[below]] = middle[below] + 1
+            high[active[~below]] = middle[~below]
+        there = np.flatnonzero(low < stop)
+        same = np.zeros(len(wanted), np.bool_)
+        same[there] = _refs_at(former, low[there], longest + 1) == wanted[there]
+        places.append(low)
+        found.append(same)
+    return np.concatenate(places), np.concatenate(found)
 
-    def __len__(self) -> int:
-        return len(self._offsets) - 1
 
-    def __getitem__(self, at: Any) -> Any:
-        return self._text[int(self._offsets[at]) : int(self._offsets[at + 1])].tobytes()
+def _refs_at(former: CompiledList, rows: NDArray[np.int64], width: int) -> NDArray[np.bytes_]:
+    """S``width``[n]: the first bytes of the references of some rows."""
+    offsets, text = former.reference_arrays()
+    begin = offsets[rows].astype(np.int64)
+    length = offsets[rows + 1].astype(np.int64) - begin
+    column = np.arange(width)
+    part = text.take(begin[:, None] + column, mode="clip") if len(text) else np.zeros((len(rows), width), np.uint8)
+    part[column >= length[:, None]] = 0
+    return part.view(f"S{width}").ravel()
+
+
+@contextlib.contextmanager
+def _verified_ahead(former: CompiledList) -> Iterator[None]:
+    """Have a thread verify the sections that splicing uses, in their order; what it finds is found again by their use.
+
+    Reading and hashing gigabytes takes a second core as long as it takes this one to find what has changed.
+    """
+    pool = ThreadPoolExecutor(1, thread_name_prefix="hashmatch-verify")
+    try:
+        for name in former.sections:
+            if ".ring." not in name:
+                pool.submit(former.verify_section, name)
+        yield
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _splice(known: HashList, former: CompiledList, path: Path, changed: Sequence[_Changed]) -> Path:
@@ -126,6 +172,8 @@ def _splice(known: HashList, former: CompiledList, path: Path, changed: Sequence
     for source in former.meta["sources"]:
         starts[source["name"]] = (at, at + source["entries"])
         at += source["entries"]
+    if at != former.rows or any(stop < start for start, stop in starts.values()):
+        raise CompiledListDamagedError(f"{path}: meta does not say of as many rows as there are; compile anew")
     removed: list[int] = []
     before: list[int] = []
     columns = Columns()
@@ -135,15 +183,14 @@ def _splice(known: HashList, former: CompiledList, path: Path, changed: Sequence
         start, stop = (
             starts.get(name) or [min((s for n, (s, _) in starts.items() if n > name), default=former.rows)] * 2
         )
-        refs = _Refs(former, start, stop)
+        group = list(items)
+        places, found = _places(former, start, stop, [item.ref for item in group])
         rows: list[Row] = []
-        for item in items:
-            key = item.ref.encode()
-            place = bisect_left(refs, key)
-            if place < len(refs) and refs[place] == key:
-                removed.append(start + place)
+        for item, place, there in zip(group, places.tolist(), found.tolist(), strict=True):
+            if there:
+                removed.append(place)
             if item.row is not None:
-                before.append(start + place)
+                before.append(place)
                 rows.append(item.row)
         if rows:
             disputes = Disputes(name, known.history.opinions(numbers[name]))
@@ -153,8 +200,8 @@ def _splice(known: HashList, former: CompiledList, path: Path, changed: Sequence
     inserted, of_inserted = columns.finish()
     gone = np.array(removed, np.int64)
     categories = _categories(former, gone, of_inserted)
-    places = {pair: place for place, pair in enumerate(categories, 1)}
-    inserted.category = np.array([0, *(places[pair] for pair in of_inserted)], np.uint32)[inserted.category]
+    order = {pair: place for place, pair in enumerate(categories, 1)}
+    inserted.category = np.array([0, *(order[pair] for pair in of_inserted)], np.uint32)[inserted.category]
     return splice_compiled(
         former,
         path,

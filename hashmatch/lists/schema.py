@@ -65,6 +65,7 @@ CREATE TABLE block (
     rows BLOB NOT NULL
 );
 CREATE UNIQUE INDEX block_last ON block (source, last);
+CREATE INDEX block_facts ON block (source, last, newest, entries, digest);
 CREATE TABLE pending (id INTEGER PRIMARY KEY, source INTEGER NOT NULL, first TEXT NOT NULL, ordinals BLOB, rows BLOB);
 CREATE INDEX pending_first ON pending (source, first);
 CREATE TABLE former (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+from collections.abc import Mapping, Sequence
 
 from hashmatch.lists.blocks import Blocks
 from hashmatch.lists.typed_rows import typed_rows
@@ -19,16 +20,25 @@ def empty_snapshot_id(role: str) -> str:
     return hashlib.sha256(_MAGIC + role.encode() + b"\0retracted\0opinions\0").hexdigest()
 
 
-def snapshot_id(connection: sqlite3.Connection, role: str, blocks: Blocks) -> str:
+def snapshot_id(
+    connection: sqlite3.Connection, role: str, blocks: Blocks, digests: Mapping[int, Sequence[bytes]] | None = None
+) -> str:
     """SHA-256, in hexadecimal, over the role, the digests of all blocks, the retractions and the opinions given here.
 
     The order is the content's own, and so is where blocks end: lists that hold the same share an id whatever their
     history.
+
+    Args:
+        connection: of the list.
+        role: of the list.
+        blocks: of the list.
+        digests: number of a source -> the digests of its blocks, in order, of somebody who has read and verified them
+            all; None: as the list says.
     """
     digest = hashlib.sha256(_MAGIC + role.encode() + b"\0")
     sources = list(typed_rows(connection, blocks.path, "ti", "SELECT name, id FROM source ORDER BY name"))
     for name, number in sources:
-        found = blocks.digests(number)
+        found = blocks.digests(number) if digests is None else digests.get(number, ())
         if found:
             digest.update(name.encode() + b"\0" + len(found).to_bytes(8, "little") + b"".join(found))
     digest.update(b"retracted\0")

@@ -104,10 +104,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         for (unsigned i = 0; i < q; i++) queries[q * WIDTH + next_random(&state) % WIDTH] ^= (uint8_t)(1 << next_random(&state) % 8);
     }
     hm_ring ring = {.codes = codes, .n = n, .width = WIDTH, .chunks = CHUNKS};
-    uint32_t *cursor = exact(NULL, HM_CHUNK_VALUES * 4);
+    void *scratch = exact(NULL, hm_ring_build_scratch(n));
     for (unsigned chunk = 0; chunk < CHUNKS; chunk++) {
         tables[chunk] = exact(NULL, sizes);
-        hm_ring_build(codes, n, WIDTH, chunk, tables[chunk], cursor);
+        hm_ring_build(codes, n, WIDTH, chunk, tables[chunk], scratch);
         ring.offsets[chunk] = (const void *)tables[chunk];
         ring.buckets[chunk] = tables[chunk] + HM_RING_BUCKETS;
     }
@@ -163,7 +163,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         free(job.scratch);
     }
     for (unsigned chunk = 0; chunk < CHUNKS; chunk++) free(tables[chunk]);
-    free(cursor);
+    free(scratch);
     free(codes);
     free(queries);
     return 0;

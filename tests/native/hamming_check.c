@@ -189,7 +189,7 @@ static void check_table(const case_t *c, unsigned chunk, const uint8_t *table) {
 }
 
 static void build(const case_t *c, hm_ring *ring, uint8_t **tables) {
-    uint32_t *cursor = need(HM_CHUNK_VALUES * 4);
+    void *scratch = need(hm_ring_build_scratch(c->n));
     memset(ring, 0, sizeof *ring);
     ring->codes = c->codes;
     ring->n = c->n;
@@ -198,14 +198,14 @@ static void build(const case_t *c, hm_ring *ring, uint8_t **tables) {
     for (unsigned chunk = 0; chunk < ring->chunks; chunk++) {
         tables[chunk] = need(HM_RING_BUCKETS + 8 * c->n + HM_RING_PADDING);
         memset(tables[chunk], 0xa5, HM_RING_BUCKETS + 8 * c->n + HM_RING_PADDING);
-        check(hm_ring_build(c->codes, c->n, c->width, chunk, tables[chunk], cursor) == HM_OK, "building");
+        check(hm_ring_build(c->codes, c->n, c->width, chunk, tables[chunk], scratch) == HM_OK, "building");
         check_table(c, chunk, tables[chunk]);
         ring->offsets[chunk] = (const void *)tables[chunk];
         ring->buckets[chunk] = tables[chunk] + HM_RING_BUCKETS;
         check(hm_ring_check(ring->offsets[chunk], c->n) == HM_OK, "a table that was just built is refused");
         check(hm_ring_skew(ring->offsets[chunk], c->n) > 0, "skew");
     }
-    free(cursor);
+    free(scratch);
 }
 
 /* Query by query; those that are abandoned are asked again by a flat scan, as module.c does. */
