@@ -91,6 +91,25 @@ def block_ends(rows: Sequence[_Row], bits: int, /) -> list[int] | None: ...
 def encode_block(rows: Sequence[_Row], first: int, last: int, media: dict[str, int], /) -> bytes | None: ...
 def decode_block(block: bytes, tags: Sequence[int], widths: bytes, media: tuple[str, ...], /) -> list[_Row] | None: ...
 
+# --- delimited text
+
+# Kind, field, optional, bit, digits, width, tail, refused, head, words: see hashmatch.kernels.delimited.Column.
+_Column = tuple[int, int, bool, int, int, int, int, bytes, bytes, tuple[tuple[bytes, Any], ...]]
+
+def row_plan(
+    delimiter: int,
+    columns: tuple[_Column, ...],
+    pieces: tuple[int, ...],
+    hashes: tuple[int, ...],
+    make: type[tuple[Any, ...]],
+    defaults: tuple[Any, ...],
+    pieces_field: int,
+    hashes_field: int,
+    max_text: int,
+    /,
+) -> CapsuleType: ...
+def delimited_rows(plan: CapsuleType, block: bytes, start: int, /) -> tuple[list[Any], int]: ...
+
 # --- pixels
 
 # A picture is a buffer, its height and width in pixels, channels (1, 3 or 4) and the bytes from row to row.

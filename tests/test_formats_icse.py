@@ -67,7 +67,7 @@ def read(tmp_path):
 def plain(data: bytes) -> list[Entry | RecordError]:
     """All records by the plain way alone."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(icse._Reader, "entries", lambda _self, _block: None)
+        patch.setattr(icse._Reader, "plan", lambda _self: None)
         return read_bytes(data)
 
 
@@ -260,6 +260,43 @@ def test_header_only(read):
 def test_not_claimed():
     assert not icse.detect(source.Head("x", b"MD5;SHA1;ZZ40\n", True))
     assert not icse.detect(source.Head("x", b"", True))
+
+
+def test_two_columns_for_one_key(read):
+    data = text_of({}).replace(b"Baseline", b"Baseline;series", 1).replace(b"Yes\n", b"Yes;of its own\n")
+    (entry,) = read(data)
+    assert entry.fields["series"] == "of its own"
+    assert entry.metadata == canonical_json(entry.fields)
+
+
+def test_a_reference_of_wide_blanks(read):
+    first, error, last = read(text_of({}, {"Image ID": "\u3000\xa0"}, {"Image ID": "\u3000x"}))
+    assert "found nothing; expected the reference" in str(error)
+    assert (first.ref, last.ref) == ("4711", "\u3000x")
+
+
+@pytest.mark.parametrize("kernels", ["numpy", ""])
+def test_only_unusual_rows_go_the_plain_way(read, monkeypatch, kernels):
+    monkeypatch.setenv("HASHMATCH_KERNELS", kernels)
+    plain_way, seen = icse._Reader.entry, []
+
+    def counted(self, cells):
+        seen.append(cells[5])
+        return plain_way(self, cells)
+
+    monkeypatch.setattr(icse._Reader, "entry", counted)
+    odd = {7: '"quoted"', 300: "\u3000", 301: '"two\nlines"', 302: '"x"', 303: '"y"', 999: '"last"'}
+    records = read(text_of(*({"Image ID": odd.get(n, str(n))} for n in range(1000))))
+    assert [getattr(r, "ref", None) for r in records[:9]] == ["0", "1", "2", "3", "4", "5", "6", "quoted", "8"]
+    assert [type(r) is Entry for r in records] == [n not in (300, 301) for n in range(1000)]
+    assert [r.line for r in records if isinstance(r, RecordError)] == [302, 303]
+    assert set(seen) > {"quoted", "\u3000", "two\nlines", "x", "y", "last"}
+    assert len(seen) < 16  # a few that stand behind several unusual ones in a row
+
+
+def test_rows_that_are_all_unusual(read):
+    rows = [{"Image ID": f'"{n}"', "Agency": '"a\nb"'} for n in range(1000)]
+    assert [r.ref for r in read(text_of(*rows))] == [str(n) for n in range(1000)]
 
 
 def test_blank_lines(read):

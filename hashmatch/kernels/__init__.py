@@ -38,6 +38,7 @@ from hashmatch.kernels.checks import (
     checked_radius,
     described,
 )
+from hashmatch.kernels.delimited import RowPlan, TakeRows
 from hashmatch.kernels.digests import Found, RowTexts
 from hashmatch.kernels.euclidean import MAX_EXACT_WIDTH
 from hashmatch.kernels.plane import PlaneHashes
@@ -49,6 +50,7 @@ __all__ = [
     "Implementation",
     "PlaneHashes",
     "active",
+    "delimited_rows",
     "digest_lookup",
     "euclidean_range",
     "family_batch",
@@ -103,6 +105,7 @@ class Kernels(Protocol):
     def parse_digest_lines(
         self, text: bytes, start: int, out: NDArray[np.uint8], found: int, paths: int
     ) -> tuple[int, int, int, int]: ...
+    def delimited_rows(self, plan: RowPlan) -> TakeRows: ...
     def write_lookup_lines(
         self, found: Found, texts: RowTexts, out: NDArray[np.uint8], query: int, position: int, *, hits_only: bool
     ) -> tuple[int, int, int, int]: ...
@@ -566,6 +569,25 @@ def parse_digest_lines(
     if not 0 <= start <= len(text) or not 0 <= found <= len(out) or paths not in (-1, 0, 1):
         raise ValueError(f"start {start}, found {found} or paths {paths} is outside its range")
     return _loaded(active()).parse_digest_lines(text, start, out, found, paths)
+
+
+def delimited_rows(plan: RowPlan) -> TakeRows:
+    r"""A function that takes rows of delimited text as tuples, up to the first row that is unusual.
+
+    It is given a block of whole lines (UTF-8, lines end with a line feed alone) and where in it to begin, and returns
+    the tuples and where the first row starts that it did not take (the length of the block if it took all). What is
+    unusual depends on that row alone, and `hashmatch.kernels.delimited.Kind` says it column by column; beyond that, a
+    quote, too few cells, more cells that are not empty, no hash, what is not UTF-8, and no line end. It says no more
+    than that, and holds no state: one function serves any number of threads.
+
+    Args:
+        plan: what stands in which column, and where it goes.
+
+    Raises:
+        ValueError: the plan has a column that no row can have.
+        KernelUnavailableError: the forced implementation is missing.
+    """
+    return _loaded(active()).delimited_rows(plan)
 
 
 def write_lookup_lines(

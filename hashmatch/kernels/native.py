@@ -7,7 +7,7 @@ make arrays of what comes back. The extension itself is described in ``native/RE
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 import hashmatch._native as _native  # noqa: PLR0402 - this form says "not found" where it was not built
 from hashmatch._native import block_ends, decode_block, encode_block, entry_rows, joined_entries
+from hashmatch.kernels.delimited import RowPlan, TakeRows
 from hashmatch.kernels.digests import Found, RowTexts
 from hashmatch.kernels.plane import PlaneHashes
 from hashmatch.kernels.ring import table_size
@@ -192,6 +193,24 @@ class NativeKernels:
         arrays = (*found, *texts[:5], *texts.sources, *texts.categories)
         buffers = tuple(_aligned(array) for array in arrays)
         return _native.write_lookup_lines(buffers, found.digests.shape[1], hits_only, out, query, position)
+
+    # --- delimited text
+
+    def delimited_rows(self, plan: RowPlan) -> TakeRows:
+        """See `hashmatch.kernels.delimited_rows`: row by row in one pass."""
+        columns = tuple((*column[:8], column.head, column.words) for column in plan.columns)
+        handle = _native.row_plan(
+            ord(plan.delimiter),
+            columns,
+            plan.pieces,
+            plan.hashes,
+            plan.make,
+            plan.defaults,
+            plan.pieces_field,
+            plan.hashes_field,
+            plan.max_text,
+        )
+        return partial(_native.delimited_rows, handle)
 
     # --- pixels
 

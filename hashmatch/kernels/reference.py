@@ -23,12 +23,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hashmatch.kernels import pdq_banded, pdq_float32, resample
+from hashmatch.kernels.delimited import delimited_rows
 from hashmatch.kernels.digests import digest_lookup, parse_digest_lines, write_lookup_lines
 from hashmatch.kernels.euclidean import euclidean_range
 from hashmatch.kernels.plane import hashes as plane_hashes
 from hashmatch.kernels.ring import build_table as ring_table
 
 __all__ = [
+    "delimited_rows",
     "digest_lookup",
     "euclidean_range",
     "family_from_pixels",

@@ -6,14 +6,22 @@ Lines with a quote go to ``csv``, which then may pull further lines. A test hold
 
 from __future__ import annotations
 
+import contextlib
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
+from hashmatch.algorithms import ALGORITHMS, EMPTY_DIGESTS
 from hashmatch.errors import RecordError
+from hashmatch.kernels import delimited_rows
+from hashmatch.kernels.delimited import Column, Kind, RowPlan
+from hashmatch.lists.entry import NO_QUALITY, Entry
 from hashmatch.lists.formats.cells import shown
-from hashmatch.lists.formats.source import Input
+from hashmatch.lists.formats.source import Input, Limits
 
-__all__ = ["Records", "fit", "header_columns"]
+__all__ = ["Records", "entries_of", "entry_field", "fit", "hash_column", "header_columns", "plan_of"]
+
+#: Rows that are taken the plain way in a row before the fast way is tried again, at most.
+_MOST_PLAIN = 64
 
 #: ``csv`` keeps its limit in a C long, which has 32 bits on Windows.
 _MAX_FIELD = (1 << 31) - 1
@@ -22,8 +30,8 @@ _MAX_FIELD = (1 << 31) - 1
 class Records:
     """The records of an input, taken block by block.
 
-    A block can be handed back in smaller pieces (`put_back`), so that a caller with a fast way for clean blocks can
-    look for the dirty rows.
+    What is left of a block can be handed back (`put_back`), so that a caller with a fast way for clean rows can take
+    the dirty ones apart from the others.
 
     Attributes:
         quoted: whether the record that `split` yielded last has quotes, so that line ends in it are meant.
@@ -48,14 +56,6 @@ class Records:
         """Make ``block``, whose first line is ``line``, the next block (unless it is empty)."""
         if block:
             self._stack.append((line, block))
-
-    def halve(self, line: int, block: bytes) -> None:
-        """Put ``block`` back as two blocks of whole lines."""
-        cut = block.find(b"\n", len(block) // 2) + 1
-        if cut in (0, len(block)):
-            cut = block.rfind(b"\n", 0, len(block) - 1) + 1
-        self.put_back(line + block.count(b"\n", 0, cut), block[cut:])
-        self.put_back(line, block[:cut])
 
     def header(self) -> tuple[int, list[str]]:
         """The first record that is not blank, and its line.
@@ -113,9 +113,92 @@ class Records:
         return self._source.text_of(block, line)
 
     @property
+    def path(self) -> str:
+        """The path of the input, as given."""
+        return self._source.path
+
+    @property
     def max_record(self) -> int:
         """Bytes of a record over all its lines, at most."""
         return self._source.limits.max_line_bytes
+
+
+def entry_field(name: str) -> int:
+    """The place of a field in an `Entry`."""
+    return Entry._fields.index(name)
+
+
+def hash_column(algorithm: str, *, base64: bool = False) -> Column:
+    """A column of hashes as rows of a plan have them: hexadecimal (or base64), of the usual width or empty."""
+    known = ALGORITHMS[algorithm]
+    return Column(
+        Kind.BASE64 if base64 else Kind.HEXADECIMAL,
+        bit=known.number,
+        digits=known.width // 3 * 4 if base64 else known.width * 2,
+        width=known.width,
+        tail=NO_QUALITY if algorithm == "pdq" else -1,
+        refused=EMPTY_DIGESTS.get(algorithm, b""),
+    )
+
+
+def plan_of(delimiter: str, columns: Sequence[Column], limits: Limits) -> RowPlan | None:
+    """The plan by which rows become entries; None where there is none for these columns, as two give the same."""
+    with contextlib.suppress(ValueError):
+        return RowPlan(
+            delimiter,
+            tuple(columns),
+            Entry,
+            Entry("", None, "", None, "", b""),
+            entry_field("metadata"),
+            entry_field("packed"),
+            limits.max_string,
+        )
+    return None
+
+
+def entries_of(
+    records: Records, plan: RowPlan | None, plain: Callable[[list[str]], Entry]
+) -> Iterator[Entry | RecordError]:
+    """The entries of all records behind the header, each or what is wrong with it.
+
+    Args:
+        records: their header has been read.
+        plan: the fast way, for rows without anything unusual; None where there is none.
+        plain: the way of the others: from the cells of a record to its entry, or a `RecordError` that lacks its place.
+
+    Raises:
+        RecordError: the rest of the file is not usable.
+        InputError: the file fails while it is read.
+    """
+    take = _take_nothing if plan is None else delimited_rows(plan)
+    count, few = 0, 1
+    while (taken := records.next_block()) is not None:
+        line, block = taken
+        entries, start = take(block, 0)
+        count += len(entries)
+        yield from entries
+        if start == len(block):
+            continue
+        # One row, but more and more of them while row after row is unusual: what is left is copied each time.
+        few = 1 if entries else min(2 * few, _MOST_PLAIN)
+        end = start
+        for _ in range(few):
+            end = block.find(b"\n", end) + 1 or len(block)
+        line += len(entries)
+        records.put_back(line + few, block[end:])
+        for line, row in records.split(line, block[start:end]):  # noqa: B020 - the block's own line is done with
+            count += 1
+            try:
+                if isinstance(row, RecordError):
+                    raise row
+                yield plain(row)
+            except RecordError as error:
+                error.path, error.line, error.record = records.path, line, count
+                yield error
+
+
+def _take_nothing(_block: bytes, start: int) -> tuple[list[Entry], int]:
+    return [], start
 
 
 def _allow_fields_of(size: int) -> None:
