@@ -63,6 +63,25 @@ static int is_category(PyObject *category) {
 
 /* --- where blocks end ------------------------------------------------------------------------------------------------ */
 
+/* block_ascends(rows) -> whether each reference is behind the one before it: by UTF-8, which is the order of code points */
+static PyObject *block_ascends(PyObject *self, PyObject *rows) {
+    (void)self;
+    if (!PyList_CheckExact(rows)) return leave_to_twin();
+    Py_ssize_t n = PyList_Size(rows);
+    span former = {NULL, -1}; /* none yet */
+    for (Py_ssize_t i = 0; i < n; i++) {
+        PyObject *row = row_at(rows, i);
+        span ref;
+        if (!row || text_of(PyTuple_GetItem(row, REF), &ref) < 0) return leave_to_twin();
+        if (former.length >= 0) {
+            int order = memcmp(former.at, ref.at, (size_t)(former.length < ref.length ? former.length : ref.length));
+            if (order > 0 || (!order && former.length >= ref.length)) return PyBool_FromLong(0);
+        }
+        former = ref;
+    }
+    return PyBool_FromLong(1);
+}
+
 /* block_ends(rows, bits) -> list of the places behind the rows whose reference's CRC-32 has all of these bits set */
 static PyObject *block_ends(PyObject *self, PyObject *args) {
     (void)self;
@@ -481,6 +500,7 @@ static PyObject *decode_block(PyObject *self, PyObject *args) {
 
 int hm_add_rows_block_functions(PyObject *module) {
     static PyMethodDef functions[] = {
+        {"block_ascends", block_ascends, METH_O, NULL},
         {"block_ends", block_ends, METH_VARARGS, NULL},
         {"encode_block", encode_block, METH_VARARGS, NULL},
         {"decode_block", decode_block, METH_VARARGS, NULL},

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hashmatch import kernels
 from hashmatch.algorithms import ALGORITHMS
 from hashmatch.lists import block
-from hashmatch.lists.block import HEADER, Row, cut, decode, encode, ends_block
+from hashmatch.lists.block import HEADER, Row, ascends, cut, decode, encode, ends_block
 from hashmatch.lists.entry import MEDIA_NAMES, mask_width
 
 NATIVE = any(item.available and item.name != "numpy" for item in kernels.implementations())
@@ -98,6 +98,17 @@ def test_ordinary_rows_need_no_twin(native: ModuleType, rows: list[Row]) -> None
     assert native.block_ends(rows, 1) == [at for at, row in enumerate(rows, 1) if block.zlib.crc32(row[0].encode()) & 1]
 
 
+@given(ROWS)
+@example([PLAIN, PLAIN])
+@example([PLAIN, ("r\N{CUNEIFORM SIGN A}", *PLAIN[1:]), ("r\uffff", *PLAIN[1:])])
+@example([("r", *PLAIN[1:]), ("r\0", *PLAIN[1:])])
+def test_ascends(native: ModuleType, rows: list[Row]) -> None:
+    ordered = sorted(rows, key=lambda row: row[0])
+    for chosen in (rows, ordered, list({row[0]: row for row in ordered}.values())):
+        refs = [row[0] for row in chosen]
+        assert native.block_ascends(chosen) == block._ascends(chosen) == (refs == sorted(set(refs)))
+
+
 @given(ROWS, st.data())
 def test_part_of_a_list(native: ModuleType, rows: list[Row], data: st.DataObject) -> None:
     first = data.draw(st.integers(0, len(rows) - 1))
@@ -115,6 +126,7 @@ def test_ends_of_references_of_every_length(native: ModuleType, length: int) -> 
 
 def test_no_rows(native: ModuleType) -> None:
     assert native.block_ends([], 127) == []
+    assert native.block_ascends([]) is block._ascends([]) is True
     assert native.encode_block([], 0, 0, block._MEDIA) is None
     assert native.encode_block([PLAIN], 0, 2, block._MEDIA) is None
     assert native.encode_block([PLAIN], 1, 1, block._MEDIA) is None
@@ -166,6 +178,7 @@ ODD: list[tuple[int, object]] = [
 def test_odd_rows(native: ModuleType, field: int, value: object, others: int) -> None:
     odd: Any = (*PLAIN[:field], value, *PLAIN[field + 1 :])
     rows = [*[FULL] * others, odd, *[FULL] * others]
+    by_both(lambda: ascends(rows))
     by_both(lambda: encode(rows))
     by_both(lambda: [(part, encoded, list(chosen)) for part, encoded, chosen in cut(rows)])
 
@@ -187,6 +200,7 @@ def test_odd_rows(native: ModuleType, field: int, value: object, others: int) ->
     ids=repr,
 )
 def test_what_is_no_list_of_rows(native: ModuleType, rows: Any) -> None:
+    by_both(lambda: ascends(rows))
     by_both(lambda: encode(rows))
     by_both(lambda: [(part, encoded, list(chosen)) for part, encoded, chosen in cut(rows)])
 

@@ -12,12 +12,13 @@ change that the row came with, or its ordinal in an import.
 
 from __future__ import annotations
 
+import operator
 import struct
 import sys
 import zlib
 from array import array
 from collections.abc import Iterator, Sequence
-from itertools import accumulate, pairwise, repeat
+from itertools import accumulate, islice, pairwise, repeat
 from operator import itemgetter
 from typing import Any
 
@@ -30,6 +31,7 @@ __all__ = [
     "MAX_BYTES",
     "MAX_ROWS",
     "Row",
+    "ascends",
     "cut",
     "decode",
     "encode",
@@ -63,6 +65,18 @@ _FIXED = 18
 def ends_block(ref: str) -> bool:
     """Whether an entry of this reference is the last of its block."""
     return zlib.crc32(ref.encode()) & _BOUNDARY == _BOUNDARY
+
+
+def ascends(rows: Sequence[Row]) -> bool:
+    """Whether each reference is behind the one before it."""
+    native = kernels.native_rows()
+    found: bool | None = None if native is None else native.block_ascends(rows)
+    return _ascends(rows) if found is None else found
+
+
+def _ascends(rows: Sequence[Row]) -> bool:
+    refs = list(map(_ref_of, rows))
+    return all(map(operator.lt, refs, islice(refs, 1, None)))
 
 
 def _ends(rows: Sequence[Row]) -> list[int]:

@@ -20,7 +20,7 @@ from operator import itemgetter
 from typing import Any
 
 from hashmatch.errors import RecordError, UsageError, shorten
-from hashmatch.lists.block import Row, decode, encode, pack_tags, unpack_tags
+from hashmatch.lists.block import Row, ascends, decode, encode, pack_tags, unpack_tags
 from hashmatch.lists.blocks import Blocks
 from hashmatch.lists.entry import MEDIA_TYPES, Entry, Retraction, is_metadata, opinions_of, unpack_hashes
 from hashmatch.lists.entry_rows import entry_rows
@@ -41,6 +41,8 @@ _ROWS_A_BLOCK = 256
 _RUN_ROWS = 128
 #: Such blocks that are merged in one step.
 _STEP = 160
+#: One in so many times that gathered rows are stored, everything is searched for garbage, and not the young only.
+_FLUSHES = 16
 #: Skipped records whose message a summary keeps.
 _KEPT_MESSAGES = 100
 
@@ -205,7 +207,7 @@ class Importer:
         #: By origin, and by number.
         self._sources: dict[str, _Source] = {}
         self._numbered: dict[int, _Source] = {}
-        self._rows = self._bytes = 0
+        self._rows = self._bytes = self._flushes = 0
         #: Number of this change.
         self.number = history.next_number()
         self._source("")
@@ -307,26 +309,33 @@ class Importer:
     # ------------------------------------------------------------------ rows to blocks
 
     def _flush(self) -> None:
-        """Sort what was gathered, and add it to the list or keep it as a run."""
+        """Store what was gathered of every source."""
         for source in self._numbered.values():
-            if not source.rows:
-                continue
-            source.rows.sort(key=_ref_of)
-            rows, source.rows = self._unique(source.rows), []
-            if source.runs or self._scatters(source, rows):
-                # Everything that comes later does so too: of two records with one reference the first stands.
-                self._keep(source, rows)
-                continue
-            if source.last is None or rows[0][0] > source.last:
-                self._append(source, rows)
-            else:
-                self._apply(source, rows)
-                source.last = max(source.last, rows[-1][0])
-            source.reached = rows[-1][0] if source.reached is None else max(source.reached, rows[-1][0])
+            if source.rows:
+                self._store(source)
         self._rows = self._bytes = 0
         # The collector is off meanwhile. Nothing here is part of a cycle, but what a reader leaves behind may be, and
-        # would stay to the end. Next to nothing is alive at this point, so looking takes no time.
-        gc.collect()
+        # would stay to the end. What is alive at this point and young is next to nothing, so looking takes no time;
+        # looking at all that the process has takes some ten milliseconds, which is a tenth of what storing takes.
+        self._flushes += 1
+        gc.collect(1 if self._flushes % _FLUSHES else 2)
+
+    def _store(self, source: _Source) -> None:
+        """Sort what was gathered of a source, and add it to the list or keep it as a run."""
+        rows, source.rows = source.rows, []
+        if not ascends(rows):
+            rows.sort(key=_ref_of)
+            rows = self._unique(rows)
+        if source.runs or self._scatters(source, rows):
+            # Everything that comes later does so too: of two records with one reference the first stands.
+            self._keep(source, rows)
+            return
+        if source.last is None or rows[0][0] > source.last:
+            self._append(source, rows)
+        else:
+            self._apply(source, rows)
+            source.last = max(source.last, rows[-1][0])
+        source.reached = rows[-1][0] if source.reached is None else max(source.reached, rows[-1][0])
 
     def _scatters(self, source: _Source, rows: Sequence[Row]) -> bool:
         """Whether sorted rows lie scattered among what came before, and not behind it or at few places of it.
@@ -413,7 +422,7 @@ class Importer:
 
         One reference with two contents in one input cannot both be true: the first stands, the others are malformed.
         """
-        if len(set(map(_ref_of, rows))) == len(rows):
+        if ascends(rows):
             return rows
         kept = []
         for _, group in groupby(rows, _ref_of):
