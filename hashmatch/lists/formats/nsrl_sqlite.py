@@ -197,13 +197,13 @@ class _Reader:
             return False
         key = column(self._relation.columns[ORDER])
         cells = map(column, self._columns)
-        plan = self._database.plan(select(cells, self._relation, f"WHERE {key} >= '1' AND {key} < '2'"))
+        plan = self._database.plan(select(cells, self._relation, f"WHERE {key} >= ? AND {key} < ?"), ("1", "2"))
         return all("COVERING INDEX" in step for step in plan)
 
-    def rows(self, where: str) -> Iterator[Sequence[Entry | RecordError]]:
-        """Rows that are fetched one by one."""
+    def rows(self, where: str, borders: Sequence[str] = ()) -> Iterator[Sequence[Entry | RecordError]]:
+        """Rows that are fetched one by one; ``borders`` are what ``where`` has question marks for."""
         cells = [f"CAST({column(name)} AS TEXT)" for name in self._columns]
-        for rows in self._database.batches(select(cells, self._relation, where), _ROWS):
+        for rows in self._database.batches(select(cells, self._relation, where), _ROWS, borders):
             stack = [rows]
             while stack:
                 part = stack.pop()
@@ -237,28 +237,30 @@ class _Reader:
         at, step = 0, 1
         while at < _BORDERS:
             end = min(at + step, _BORDERS)
-            # What is no such text is before the first border, or behind the last.
-            borders = [f"{key} >= '{digits.format(at)}'"] * (at > 0) + [f"{key} < '{digits.format(end)}'"] * (
-                end < _BORDERS
-            )
-            within = f"WHERE {' AND '.join(borders)}" if borders else ""
-            found = self._database.fits(select(cells, self._relation, within))
+            # What is no such text is before the first border, or behind the last. Borders are parameters, so that SQLite
+            # does not have to prepare a statement for every range.
+            bounds = {f"{key} >= ?": at} if at else {}
+            if end < _BORDERS:
+                bounds[f"{key} < ?"] = end
+            within = f"WHERE {' AND '.join(bounds)}" if bounds else ""
+            borders = tuple(map(digits.format, bounds.values()))
+            found = self._database.fits(select(cells, self._relation, within), borders)
             if found is None and step > 1:
                 step = max(1, step // 16)  # too many rows for one value
                 continue
             at = end
             self._done = at
             if found is None:
-                yield from self.rows(within)  # too many rows to be sorted, too
+                yield from self.rows(within, borders)  # too many rows to be sorted, too
                 continue
             count, counted = found[len(sums)], found[len(sums) :]
             if count:
                 alike = all(other == count for other in counted)
                 entries = self._joined(count, found, ascending=True) if alike else None
                 if entries is None and count > _MOST_ROWS:
-                    yield from self.rows(within)
+                    yield from self.rows(within, borders)
                 elif entries is None:
-                    yield self._ascending(list(chain.from_iterable(self.rows(within))))
+                    yield self._ascending(list(chain.from_iterable(self.rows(within, borders))))
                 else:
                     yield entries
             if count < _ROWS // 2:

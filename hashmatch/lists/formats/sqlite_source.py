@@ -338,14 +338,14 @@ class ForeignDatabase:
         self._idle = 0
         return rows
 
-    def fits(self, sql: str) -> tuple[Any, ...] | None:
+    def fits(self, sql: str, parameters: Sequence[object] = ()) -> tuple[Any, ...] | None:
         """The single row of a statement, or None where a value of it is too long.
 
         Raises:
             RecordError: see `query`.
         """
         try:
-            return self.query(sql)[0]
+            return self.query(sql, parameters)[0]
         except RecordError as error:
             if getattr(error.__cause__, "sqlite_errorcode", None) == sqlite3.SQLITE_TOOBIG:
                 return None
