@@ -59,12 +59,27 @@ def fetch():
         cursor = database.execute("SELECT sha256, sha1, md5, crc32, file_name, file_size, package_id FROM FILE")
         while cursor.fetchmany(1000):
             pass
+def join():
+    # What the reader asks of SQLite where a table has NIST's index: joined columns, some thousand rows at a time.
+    columns = ("md5", "sha1", "sha256", "crc32", "package_id", "file_size")
+    cells = ", ".join(f"group_concat({name})" for name in columns) + ", group_concat(file_name, char(10))"
+    with sqlite3.connect(f"file:{sys.argv[2]}?mode=ro", uri=True) as database:
+        database.text_factory = bytes
+        ((rows,),) = database.execute("SELECT max(rowid) FROM FILE")
+        step = 1
+        while step < 65536 and rows * step < 65536 * 1000:
+            step *= 2
+        query = f"SELECT {cells} FROM FILE WHERE sha256 >= ? AND sha256 < ?"
+        for at in range(0, 65536, step):
+            database.execute(query, (f"{at:04X}", f"{at + step:04X}" if at + step < 65536 else "G")).fetchall()
 def read():
     with open_entries(sys.argv[2]) as reading:
         deque(reading, maxlen=0)
 step("the file's SHA-256", digest)
 if not sys.argv[2].endswith(".txt"):
-    step("fetching the rows with sqlite3 alone", fetch)
+    step("fetching the rows with sqlite3 alone, row by row", fetch)
+    if sys.argv[2].endswith("rds_minimal.db"):
+        step("fetching them with their columns joined, as the reader does", join)
 step("the reader, up to its entries", read)
 print(json.dumps(steps))
 """

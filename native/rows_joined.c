@@ -292,7 +292,11 @@ static void make_key(const job *j, const uint8_t *digests, const row_values *row
         if (j->column[c].kind == 'h') hash = &j->column[c];
     size_t length = (size_t)(row->name_end - row->name);
     uint32_t mixed[WORDS] = {hm_adler32(row->name, length), hm_crc32(row->name, length), (uint32_t)row->package};
-    for (Py_ssize_t at = 0; at < j->packed; at += 4) mixed[at / 4 % WORDS] ^= big32(digests + at);
+    int word = 0;
+    for (Py_ssize_t at = 0; at < j->packed; at += 4) {
+        mixed[word] ^= big32(digests + at);
+        word = word == WORDS - 1 ? 0 : word + 1;
+    }
     memcpy(key, digests + j->packed - hash->width, PREFIX_BYTES);
     for (int i = 0; i < WORDS; i++) put32(key + PREFIX_BYTES + 4 * i, mixed[i]);
 }
