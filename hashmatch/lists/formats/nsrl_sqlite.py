@@ -237,8 +237,8 @@ class _Reader:
         at, step = 0, 1
         while at < _BORDERS:
             end = min(at + step, _BORDERS)
-            # What is no such text is before the first border, or behind the last. Borders are parameters, so that SQLite
-            # does not have to prepare a statement for every range.
+            # What is no such text is before the first border, or behind the last. Borders are parameters, so that
+            # SQLite does not have to prepare a statement for every range.
             bounds = {f"{key} >= ?": at} if at else {}
             if end < _BORDERS:
                 bounds[f"{key} < ?"] = end
