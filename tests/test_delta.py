@@ -185,6 +185,19 @@ def test_every_damage_is_refused(lives: tuple[HashList, Path], tmp_path: Path) -
         assert opened.apply_delta(tmp_path / "d.jsonl").target == known.snapshot
 
 
+@pytest.mark.parametrize("text", ["id,md5\nx,00\n", "x\n", "[]\n", "{\n"])
+def test_what_is_no_delta_at_all(known: HashList, tmp_path: Path, text: str) -> None:
+    """Getting it again would not help: the message says what hash lists are read with."""
+    path = tmp_path / "set.csv"
+    path.write_text(text)
+    with pytest.raises(DeltaError) as caught:
+        known.apply_delta(path)
+    assert str(caught.value) == (
+        f"{path}: begins like no delta; expected the output of `hashmatch list delta`; the list was not changed: a "
+        "hash list is read with `hashmatch list import`"
+    )
+
+
 def rewritten(path: Path, change: object) -> Path:
     """A delta whose lines were changed by somebody who knows how to make the digest of the last line."""
     lines = [json.loads(line) for line in path.read_text().splitlines()]

@@ -209,7 +209,16 @@ class _Reader:
 
     def header(self, known: HashList) -> DeltaSummary:
         """Read the first line; refuse a delta that does not lead on from where the list is."""
-        found, raw = self._next()
+        try:
+            found, raw = self._next()
+        except DeltaError as error:
+            # Whatever stands there: it is somebody's hash list, or nothing of ours.
+            if isinstance(error.__cause__, RecordError):
+                raise DeltaError(
+                    f"{self._source.path}: begins like no delta; expected the output of `hashmatch list delta`; the "
+                    "list was not changed: a hash list is read with `hashmatch list import`"
+                ) from error
+            raise
         if found.get("hashmatch_delta") != VERSION:
             raise self.problem(f"found no delta of version {VERSION}; expected the output of `hashmatch list delta`")
         self._digest.update(raw)

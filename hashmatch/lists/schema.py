@@ -245,7 +245,10 @@ def _foreign(path: Path) -> str:
     if head.startswith(b"\x89HMX"):
         return f"{path}: is a compiled list; expected the list that it was compiled from (.hml)"
     # What stands there instead is not shown: a file of hashes begins with one.
-    return f"{path}: found another beginning; expected a hash list (.hml), which is an SQLite file"
+    return (
+        f"{path}: found another beginning; expected a hash list (.hml), which is an SQLite file: make one with "
+        "`hashmatch list create`, and read what others export into it with `hashmatch list import`"
+    )
 
 
 def _check_identity(path: Path, connection: sqlite3.Connection) -> None:

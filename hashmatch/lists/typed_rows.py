@@ -34,8 +34,10 @@ def sqlite_errors(path: Path) -> Iterator[None]:
                 f"{path}: another process is using this list; nothing was changed: wait for it to finish and try again"
             ) from error
         if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN):
+            # A folder that is write-protected is the same error as a file: the journal has no place there.
             raise StorageError(
-                f"{path}: {error}; nothing was changed, the former state stands: check free space and permissions"
+                f"{path}: {error}; nothing was changed, the former state stands: check free space, and whether you may "
+                "write to the file and to its folder"
             ) from error
         # The module raises without a code where text in the file is not UTF-8.
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or "UTF-8" in str(error):
