@@ -17,7 +17,7 @@ from hashmatch.algorithms import ALGORITHMS
 from hashmatch.cli import run
 from hashmatch.errors import FormatUnknownError, RecordError
 from hashmatch.lists.entry import Entry
-from hashmatch.lists.formats import Limits, open_entries, source
+from hashmatch.lists.formats import Limits, csv_generic, open_entries, source
 from hashmatch.lists.formats.cells import algorithm_of
 from hashmatch.lists.formats.csv_generic import delimiter_of
 from hashmatch.lists.store import HashList
@@ -295,3 +295,58 @@ def test_round_trip(tmp_path_factory, rows, delimiter, quoting):
     with open_entries(path) as reading:
         found = [(e.ref, e.hashes["md5"], e.fields.get("note", "")) for e in reading]
     assert found == rows
+
+
+# The fast way against the plain way
+
+_EMPTY = hashlib.sha1(b"").hexdigest()
+_CELLS = {
+    "md5": ["0f" * 16, "", "0f", "0g" * 16, f" {'0f' * 16}"],
+    "SHA-1": ["A1" * 20, "", _EMPTY],
+    "pdq": ["c" * 64, "", "c" * 63],
+    "lace": [base64.b64encode(bytes(129)).decode(), "", "00" * 129],
+    "id": ["x", "", " ", "\u3000", '"a\nb"', "a\x07", "é"],
+    "size": ["1", "", " 007 ", "-1", "9" * 19],
+    "media_type": ["image", "", "Video ", "\tother", "text"],
+    "list_opinions": ["", "", '"[]"', "x"],
+    "status": ["ok", "", "gone"],
+    "Note": ["a", "", " ", "\\", "a\tb", "ÿ", "\r", '"q""q"'],
+}
+
+
+@given(
+    st.lists(st.sampled_from(list(_CELLS)), min_size=1, unique=True),
+    st.lists(st.fixed_dictionaries({}, optional={k: st.sampled_from(v) for k, v in _CELLS.items()}), max_size=30),
+    st.sampled_from(",;|"),
+    st.sampled_from(["", "", ",", "x"]),
+)
+@settings(max_examples=150, deadline=None)
+def test_fast_way_equals_plain_way(tmp_path_factory, names, rows, delimiter, end):
+    names = ["sha256", *names]
+    cells = {name: found[0] for name, found in _CELLS.items()} | {"sha256": "5a" * 32}
+    lines = [names, *([(cells | row)[name] for name in names] for row in rows)]
+    text = "".join(
+        delimiter.join(line) + (end.replace(",", delimiter) if n == 3 else "") + "\n" for n, line in enumerate(lines)
+    )
+    path = tmp_path_factory.getbasetemp() / "either.csv"
+    path.write_text(text, newline="", encoding="utf-8")
+
+    def records():
+        with open_entries(path, "csv") as reading:
+            try:
+                return [str(r) if isinstance(r, RecordError) else tuple(r) for r in reading]
+            except RecordError as error:
+                return str(error)
+
+    fast = records()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(csv_generic._Row, "plan", lambda _self, _delimiter: None)
+        plain = records()
+    assert fast == plain
+
+
+def test_usual_rows_take_the_fast_way(read, monkeypatch):
+    monkeypatch.delattr(csv_generic._Row, "entry")
+    (entry,) = read("id,md5,pdq,size,note\nx," + "0f" * 16 + "," + "c" * 64 + ",7,n\n")
+    assert entry.hashes == {"md5": b"\x0f" * 16, "pdq": b"\xcc" * 32}
+    assert (entry.ref, entry.size, entry.fields, entry.quality) == ("x", 7, {"note": "n"}, {})

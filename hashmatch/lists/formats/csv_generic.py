@@ -23,7 +23,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from hashmatch.errors import RecordError
-from hashmatch.lists.entry import Entry
+from hashmatch.kernels.delimited import Column, Kind, RowPlan
+from hashmatch.lists.entry import MEDIA_TYPES, Entry
 from hashmatch.lists.formats.cells import (
     algorithm_of,
     check_identifier,
@@ -34,7 +35,15 @@ from hashmatch.lists.formats.cells import (
     percentage,
     whole_number,
 )
-from hashmatch.lists.formats.delimited import Records, fit, header_columns
+from hashmatch.lists.formats.delimited import (
+    Records,
+    entries_of,
+    entry_field,
+    fit,
+    hash_column,
+    header_columns,
+    plan_of,
+)
 from hashmatch.lists.formats.fields import (
     OPINIONS,
     ORIGIN,
@@ -98,19 +107,14 @@ def read(source: Input, options: ReadOptions) -> Iterator[Entry | RecordError]:
     records = Records(source, delimiter)
     line, cells = records.header()
     row_of = _Row(header_columns(cells, line, source.path), line, source.path, options.limits)
-    count = 0
-    while (taken := records.next_block()) is not None:
-        for line, row in records.split(*taken):
-            count += 1
-            try:
-                if isinstance(row, RecordError):
-                    raise row
-                yield row_of.entry(row, quoted=records.quoted)
-                if row_of.origin is not None:
-                    note_origin(source.origins, fit(row, row_of.width)[row_of.origin])
-            except RecordError as error:
-                error.path, error.line, error.record = source.path, line, count
-                yield error
+
+    def plain(row: list[str]) -> Entry:
+        entry = row_of.entry(row, quoted=records.quoted)
+        if row_of.origin is not None:
+            note_origin(source.origins, fit(row, row_of.width)[row_of.origin])
+        return entry
+
+    yield from entries_of(records, row_of.plan(delimiter), plain)
 
 
 class _Row:
@@ -119,6 +123,7 @@ class _Row:
     def __init__(self, names: list[str], line: int, path: str, limits: Limits) -> None:
         while names and not names[-1]:
             names = names[:-1]
+        self._names = names
         self.width = len(names)
         #: The column that says whose a row was when it was exported.
         self.origin: int | None = None
@@ -190,3 +195,33 @@ class _Row:
             found["opinions"] = opinions_cell(cells[self._opinions], self._limits)
         unreadable = self._status is not None and says_unreadable(cells[self._status])
         return entry_of(hashes, metadata=metadata, unreadable=unreadable, **found)
+
+    def plan(self, delimiter: str) -> RowPlan | None:
+        """What stands in which column, for rows without anything unusual; None where the header asks for more."""
+        if self.origin is not None:  # each row's is counted
+            return None
+        # What is left at that: opinions, and metadata as JSON.
+        columns = {name: Column(Kind.NOTHING) for name in self._names}
+        for _, algorithm, name in self._hashes:
+            columns[name] = hash_column(algorithm, base64=algorithm == _BASE64)
+        for place, name in self._texts:
+            columns[name] = Column(Kind.TEXT_PIECE, key=self._names[place])
+        for role, _, name in self._roles:
+            if role not in _PLANNED:
+                return None
+            columns[name] = _PLANNED[role]
+        return plan_of(delimiter, list(columns.values()), self._limits)
+
+
+#: The hash whose usual form is base64.
+_BASE64 = "lace"
+#: Argument of `entry_of` -> its column, of those that one column decides.
+_PLANNED = {
+    "ref": Column(Kind.TEXT_FIELD, entry_field("ref"), optional=True),
+    "size": Column(Kind.NUMBER_FIELD, entry_field("size"), optional=True),
+    "media_type": Column(
+        Kind.WORD_FIELD,
+        entry_field("media_type"),
+        words=(*((name.encode(), name) for name in MEDIA_TYPES), (b"", "")),
+    ),
+}

@@ -21,7 +21,7 @@ from hashmatch.lists.formats.source import Input, Limits
 __all__ = ["Records", "entries_of", "entry_field", "fit", "hash_column", "header_columns", "plan_of"]
 
 #: Rows that are taken the plain way in a row before the fast way is tried again, at most.
-_MOST_PLAIN = 64
+_MOST_PLAIN = 512
 
 #: ``csv`` keeps its limit in a C long, which has 32 bits on Windows.
 _MAX_FIELD = (1 << 31) - 1
