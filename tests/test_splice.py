@@ -26,7 +26,7 @@ from hashmatch.errors import (
     StorageError,
     UsageError,
 )
-from hashmatch.index import hamming, section_writer, splice
+from hashmatch.index import hamming, joining, section_writer, splice
 from hashmatch.index.build import HashColumn, Rows, write_compiled
 from hashmatch.index.compiled import CompiledList
 from hashmatch.index.splice import splice_compiled
@@ -139,8 +139,8 @@ def test_items_are_joined_either_way(data: st.DataObject, count: int, sparse: in
         expected += [new[place].tolist() for place, position in enumerate(before) if position == at]
         expected += [part[at].tolist()] if at < count and at not in removed else []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(splice, "_SPARSE", sparse)
-        found = splice._joined(part, np.array(removed, np.int64), new, np.array(before, np.int64))
+        patch.setattr(joining, "_SPARSE", sparse)
+        found = joining.joined(part, np.array(removed, np.int64), new, np.array(before, np.int64))
     assert found.dtype == part.dtype
     assert found.tolist() == expected
 
@@ -149,7 +149,8 @@ def test_items_are_joined_either_way(data: st.DataObject, count: int, sparse: in
 def small_limits(block: int, ring: int) -> Iterator[None]:
     """Blocks of a few bytes, and ring tables for a few hashes."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(splice, "items_per_block", lambda width: max(1, block // width))
+        for module in (splice, joining):
+            patch.setattr(module, "items_per_block", lambda width: max(1, block // width))
         patch.setattr(splice, "BLOCK", block)
         patch.setattr(splice, "_LONG", block // 2)
         patch.setattr(hamming, "RING_MINIMUM", ring)

@@ -8,11 +8,11 @@ codes, which the kernels do faster than anything could read, verify and renumber
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
-from itertools import chain, pairwise
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,6 +37,7 @@ from hashmatch.index.build import (
 from hashmatch.index.compiled import CodeSection, CompiledList, DigestSection
 from hashmatch.index.exact import as_strings, build_table, sort_order, table_bits
 from hashmatch.index.hamming import has_ring
+from hashmatch.index.joining import Splice
 from hashmatch.index.section_writer import BLOCK, SectionData, SectionWriter, items_per_block
 from hashmatch.kernels.digests import prefixes
 
@@ -46,8 +47,6 @@ __all__ = ["splice_compiled"]
 _GONE = np.uint32(0xFFFFFFFF)
 #: Bytes of references from which on they are written from where they lie.
 _LONG = 1 << 16
-#: Items for each change from which on stretches between changes are copied as they are, and not item by item.
-_SPARSE = 64
 
 
 def splice_compiled(
@@ -66,7 +65,7 @@ def splice_compiled(
 
     The file is byte for byte what `write_compiled` writes of all the rows that then are, with a column for each
     algorithm that one of them has a hash of, in registry order. An entry that has changed is removed and inserted.
-    Memory, beside ``inserted`` and what the system keeps of files: about 70 bytes for each hash of the algorithm that
+    Memory, beside ``inserted`` and what the system keeps of files: about 80 bytes for each hash of the algorithm that
     has most, and at most 300 MB; ring tables take 64 of these.
 
     Args:
@@ -101,92 +100,6 @@ def splice_compiled(
     return Path(path)
 
 
-class _Splice:
-    """A sequence of ``count`` items from which some are removed and into which others are put.
-
-    Attributes:
-        count: former items.
-        total: items afterwards.
-        removed: int64[r], positions of former items, strictly ascending.
-        before: int64[m], the former position before which each new item stands, ascending, at most ``count``.
-    """
-
-    def __init__(self, count: int, removed: NDArray[np.integer[Any]], before: NDArray[np.integer[Any]]) -> None:
-        """Raises ValueError where positions do not ascend or lie outside."""
-        self.count = count
-        self.removed, self.before = removed.astype(np.int64, copy=False), before.astype(np.int64, copy=False)
-        for positions, least, limit in ((self.removed, 1, count), (self.before, 0, count + 1)):
-            if len(positions) and (
-                positions[0] < 0 or positions[-1] >= limit or np.any(positions[1:] - positions[:-1] < least)
-            ):
-                raise ValueError("positions do not ascend or lie outside")
-        self.total = count - len(removed) + len(before)
-
-    def places(self) -> NDArray[np.int64]:
-        """int64[m]: where each new item stands afterwards."""
-        return self.before + np.arange(len(self.before)) - np.searchsorted(self.removed, self.before)
-
-    def blocks(self, part: Callable[[int, int], NDArray[Any]], new: NDArray[Any], width: int) -> Iterator[NDArray[Any]]:
-        """The items afterwards: ``part(start, end)`` are former ones, ``new`` those put in; ``width`` bytes each."""
-        step = items_per_block(width)
-        edges = [*range(0, self.count, step), self.count] if self.count else [0, 0]
-        removed = np.searchsorted(self.removed, edges)
-        before = np.searchsorted(self.before, edges)
-        before[-1] = len(self.before)
-        for (start, end), gone, put in zip(pairwise(edges), pairwise(removed), pairwise(before), strict=True):
-            items = part(start, end)
-            if gone[0] < gone[1] or put[0] < put[1]:
-                places = slice(*put)
-                items = _joined(items, self.removed[slice(*gone)] - start, new[places], self.before[places] - start)
-            yield items
-
-
-def _joined(
-    part: NDArray[Any], removed: NDArray[np.int64], new: NDArray[Any], before: NDArray[np.int64]
-) -> NDArray[Any]:
-    """``part`` without the items at ``removed``, and with ``new`` before those at ``before``."""
-    splice = _Splice(len(part), removed, before)
-    if not len(part):
-        return new.astype(part.dtype, copy=False)
-    if len(part) >= _SPARSE * (len(removed) + len(before)):
-        return _stretches(part, removed, new.astype(part.dtype, copy=False), before)
-    # Where the item comes from that stands at each place: one further on behind each that is removed, one back behind
-    # each that is put in.
-    origin = np.zeros(splice.total + 1, np.int64)
-    behind = removed - np.arange(len(removed)) + np.searchsorted(before, removed, side="right")
-    places = splice.places()
-    np.add.at(origin, behind, 1)
-    np.subtract.at(origin, places + 1, 1)
-    np.cumsum(origin, out=origin)
-    origin += np.arange(splice.total + 1)
-    result = part.take(origin[:-1], axis=0, mode="clip")
-    result[places] = new
-    return result
-
-
-def _stretches(
-    part: NDArray[Any], removed: NDArray[np.int64], new: NDArray[Any], before: NDArray[np.int64]
-) -> NDArray[Any]:
-    """As `_joined`: what lies between changes is copied in one go."""
-    # In order: before an item others are put in, then it is removed.
-    order = np.argsort(np.concatenate([before, removed]), kind="stable").tolist()
-    places, gone = before.tolist(), removed.tolist()
-    put = len(places)
-    pieces = []
-    done = 0
-    for change in order:
-        at = places[change] if change < put else gone[change - put]
-        if at > done:
-            pieces.append(part[done:at])
-            done = at
-        if change < put:
-            pieces.append(new[change : change + 1])
-        else:
-            done = at + 1
-    pieces.append(part[done:])
-    return np.concatenate(pieces)
-
-
 @dataclass
 class _Changes:
     """What changes, in terms of rows.
@@ -201,7 +114,7 @@ class _Changes:
 
     former: CompiledList
     inserted: Rows
-    rows: _Splice
+    rows: Splice
     numbers: NDArray[np.uint32]
     new_numbers: NDArray[np.uint32]
 
@@ -212,7 +125,7 @@ class _Changes:
         if len(before) != len(inserted.source):
             raise UsageError(f"{len(inserted.source)} rows are to be inserted; found {len(before)} places for them")
         try:
-            rows = _Splice(former.rows, removed, before)
+            rows = Splice(former.rows, removed, before)
         except ValueError as error:
             raise UsageError(f"rows to remove or to insert before {error}; there are {former.rows} rows") from error
         check_row_count(rows.total)
@@ -266,14 +179,14 @@ class _Changes:
         order = sort_order(column.values)
         return column.values[order], column.rows[order]
 
-    def splice_of(self, name: str, count: int, removed: NDArray[Any], before: NDArray[Any]) -> _Splice:
-        """As `_Splice`, where the former file says what ascends."""
+    def splice_of(self, name: str, count: int, removed: NDArray[Any], before: NDArray[Any]) -> Splice:
+        """As `Splice`, where the former file says what ascends."""
         try:
-            return _Splice(count, removed, before)
+            return Splice(count, removed, before)
         except ValueError as error:
             raise self.damaged(f"the hashes of {name} are not ascending") from error
 
-    def owner_blocks(self, splice: _Splice, owners: _Owners, new: NDArray[np.uint32]) -> Iterator[Any]:
+    def owner_blocks(self, splice: Splice, owners: _Owners, new: NDArray[np.uint32]) -> Iterator[Any]:
         """The section of rows that bear hashes: former ``owners`` and inserted rows ``new``, in new numbers."""
         return splice.blocks(lambda start, end: owners.numbers[start:end], self.new_numbers[new], 4)
 
@@ -309,7 +222,6 @@ def _sections(
     # The former sections are verified ahead of their use, in the order of their use.
     read: list[Callable[[], Any]] = [former.reference_arrays]
     read += [getattr(former, column.method) for column in ROW_COLUMNS]
-    read += [partial(changes.owners, name, count) for name, count in hashes.items()]
     verified = iter([pool.submit(function) for function in read])
 
     text = meta_text(role, sources, _entries(changes, sources), categories, hashes)
@@ -330,8 +242,12 @@ def _sections(
     masks = former.row_masks()
     mask_blocks = changes.rows.blocks(lambda start, end: masks[start:end], hash_mask(inserted), 4)
     yield SectionData("row.mask", 4, mask_blocks)
-    for name, count in hashes.items():
-        owners = next(verified).result()
+    # One algorithm ahead, and no more: they take memory.
+    found = deque(pool.submit(changes.owners, *item) for item in list(hashes.items())[:1])
+    for name, following in zip_longest(hashes, list(hashes.items())[1:]):
+        owners, count = found.popleft().result(), hashes[name]
+        if following is not None:
+            found.append(pool.submit(changes.owners, *following))
         if ALGORITHMS[name].kind is Kind.EXACT:
             yield from _digest_sections(changes, name, former.digests(name), owners, count)
         else:
