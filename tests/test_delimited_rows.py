@@ -353,6 +353,12 @@ class TestPlans:
         ]:
             with pytest.raises(ValueError, match=r"two columns for one|not the last"):
                 plan_of(columns=columns)
+        many = (hash_, *[COLUMNS["nothing"]] * 4095)
+        for columns, delimiter in [((), ";"), ((*many, many[1]), ";"), ((hash_,), '"'), ((hash_,), "")]:
+            with pytest.raises(ValueError, match="no column, too many"):
+                plan_of(columns=columns, delimiter=delimiter)
+        block = b"00000000" + b";" * 4095 + b"\n"
+        assert [take(block, 0)[1] for take in takers(plan_of(columns=many))] == [len(block)] * len(IMPLEMENTATIONS)
 
     def test_what_the_extension_refuses(self) -> None:
         native = pytest.importorskip("hashmatch._native")

@@ -345,6 +345,14 @@ def test_fast_way_equals_plain_way(tmp_path_factory, names, rows, delimiter, end
     assert fast == plain
 
 
+@pytest.mark.parametrize(
+    ("header", "cells"), [("\r\r\nmd5", ""), ("md5" + "".join(f",{n}" for n in range(5000)), "0f" * 16)]
+)
+def test_headers_without_a_fast_way(read, header, cells):
+    records = read(f"{header}\n{cells}{',x' * 5000 if cells else ''}\n")
+    assert [len(entry.fields) for entry in records if isinstance(entry, Entry)] == ([5000] if cells else [])
+
+
 def test_usual_rows_take_the_fast_way(read, monkeypatch):
     monkeypatch.delattr(csv_generic._Row, "entry")
     (entry,) = read("id,md5,pdq,size,note\nx," + "0f" * 16 + "," + "c" * 64 + ",7,n\n")

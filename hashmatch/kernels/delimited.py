@@ -27,6 +27,8 @@ TakeRows = Callable[[bytes, int], tuple[list[Any], int]]
 
 _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f]")
 _LONGEST_NUMBER = 18
+_MOST_COLUMNS = 4096
+_DELIMITERS = (",", ";", "|", "\t")
 #: What cells stand for is kept while it is not too much: cells, and bytes of one of them.
 _CACHED = 1 << 16
 _CACHED_TEXT = 512
@@ -109,7 +111,8 @@ class RowPlan:
         max_text: bytes of a text cell, at most.
 
     Raises:
-        ValueError: two columns for one field, key or bit, or base64 before the last of the hashes.
+        ValueError: no column or more than 4,096, another delimiter, two columns for one field, key or bit, or base64
+            before the last of the hashes.
     """
 
     delimiter: str
@@ -121,6 +124,8 @@ class RowPlan:
     max_text: int
 
     def __post_init__(self) -> None:
+        if not 0 < len(self.columns) <= _MOST_COLUMNS or self.delimiter not in _DELIMITERS:
+            raise ValueError("no column, too many of them, or another delimiter")
         keys = [self.columns[place].key for place in self.pieces]
         hashes = [self.columns[place] for place in self.hashes]
         fields = [c.field for c in self.columns if Kind.TEXT_FIELD <= c.kind <= Kind.WORD_FIELD]
