@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hashmatch.errors import ListDamagedError, RecordError
-from hashmatch.lists import block, importer
+from hashmatch.lists import block, blocks, importer
 from hashmatch.lists.block import Row, cut, decode, encode, ends_block, pack_tags, unpack_tags
 from hashmatch.lists.blocks import Blocks, StoredBlock
 from hashmatch.lists.entry import Entry, Opinion, Retraction
@@ -378,3 +378,50 @@ def test_parts_whose_beginning_is_gone(tmp_path: Path, monkeypatch: pytest.Monke
         known._connection.execute("DELETE FROM block WHERE part = 0")
         with pytest.raises(ListDamagedError, match="the part before it is gone"):
             known.retract("S", ["0019"])
+
+
+@given(st.lists(st.integers(0, 99), unique=True), st.lists(st.integers(0, 99), unique=True), st.integers(0, 3))
+def test_few_changes(held: list[int], changed: list[int], answer: int) -> None:
+    """Looking for what changes leads to what a table of all does; both ask in order."""
+    entry = Entry.make("", {"md5": md5(0)})
+    rows = [row(f"{n:02}", entry) for n in sorted(held)]
+    changes = [(f"{n:02}", row(f"{n:02}", entry, 2) if n % 3 else None) for n in sorted(changed)]
+    asked: list[tuple[Row | None, Row | None]] = []
+
+    def judge(old: Row | None, new: Row | None) -> Row | None:
+        asked.append((old, new))
+        return [new, old, None, new or old][answer]
+
+    before = list(rows)
+    few, asked_few = blocks._merge_few(rows, changes, judge), asked.copy()
+    assert rows == before
+    asked.clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks, "_FEW", len(rows) + 1)
+        if changes:
+            assert blocks._merge(rows, changes, judge, None) == few
+            assert asked == asked_few
+    assert [found[0] for found in few] == sorted({found[0] for found in few})
+
+
+@pytest.mark.parametrize("longer", [False, True])
+def test_a_block_that_is_overwritten(tmp_path: Path, longer: bool) -> None:
+    """It keeps its number, and nothing of what stood there is left in the file."""
+    path = tmp_path / "a.hml"
+    made = [Entry.make(f"{n:04}", {"md5": md5(n)}, metadata={"k": "x" * 300}) for n in range(2000)]
+    with HashList.open(path, create=True) as known:
+        known.import_entries(made, "S")
+        numbers = known._connection.execute("SELECT id, last FROM block ORDER BY last").fetchall()
+        other = made[700]._replace(packed=made[700].packed[:4] + md5("new"))
+        if longer:
+            other = other._replace(metadata='{"k":"' + "y" * 40_000 + '"}')
+        assert known.import_entries([other], "S").replaced == 1
+        assert known._connection.execute("SELECT id, last FROM block ORDER BY last").fetchall() == numbers
+        assert known.check() == 2000
+    assert md5("new") in path.read_bytes()
+    with HashList.open(path) as known:
+        known.retract("S", ["0700"])
+        assert known.check() == 1999
+    left = path.read_bytes()
+    assert md5(700) not in left
+    assert md5("new") not in left

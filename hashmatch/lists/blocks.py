@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
@@ -24,6 +24,8 @@ __all__ = ["Blocks", "Judge", "StoredBlock"]
 
 _COLUMNS = "id, last, part, entries, newest, digest, changes, rows"
 _KINDS = "itiiibbb"
+#: Where rows are more than so many for each change, those that change are looked for, and no table is made of all.
+_FEW = 16
 _ref_of, _tag_of = itemgetter(0), itemgetter(7)
 
 #: What to do with a key: it is given the row that the list holds (None: it holds none) and the one that is to take its
@@ -262,24 +264,29 @@ class Blocks:
     ) -> None:
         """Put ``rows``, which begin with part ``first`` of a run, in the place of blocks.
 
-        A block that comes out the same stays untouched.
+        A block that comes out the same stays untouched. One that ends with the same entry is overwritten: SQLite then
+        writes only the pages on which it differs, and the table stays in the order in which it is read.
         """
         former = {block.last: block for block in replaced}
-        made = []
+        made, changed = [], []
         at = 0
         for part, encoded, chosen in cut(rows, first):
             last, own = chosen[-1][0], tags[at : at + len(chosen)]
             at += len(chosen)
             packed = pack_tags(own)
-            same = former.get(last)
+            same = former.pop(last, None)
             if same is not None and same.part == part and same.rows == encoded and same.changes == packed:
-                del former[last]
                 continue
-            digest = hashlib.sha256(encoded).digest()
-            made.append((source, last, part, len(chosen), max(own), digest, packed, encoded))
+            values = (part, len(chosen), max(own), hashlib.sha256(encoded).digest(), packed, encoded)
+            if same is None:
+                made.append((source, last, *values))
+            else:
+                changed.append((*values, same.id))
         execute = self._connection.execute
         for block in former.values():
             execute("DELETE FROM block WHERE id = ?", (block.id,))
+        update = "UPDATE block SET part = ?, entries = ?, newest = ?, digest = ?, changes = ?, rows = ? WHERE id = ?"
+        self._connection.executemany(update, changed)
         self._connection.executemany(
             "INSERT INTO block (source, last, part, entries, newest, digest, changes, rows)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -302,6 +309,8 @@ def _merge(
     add: Callable[[list[Row]], list[Row]] | None,
 ) -> list[Row]:
     """``rows`` after ``changes``, both ascending by reference."""
+    if len(changes) * _FEW < len(rows):
+        return _merge_few(rows, changes, judge)
     held: dict[str, Row] = {row[0]: row for row in rows}
     if add is not None and held.keys().isdisjoint(map(_ref_of, changes)):
         merged = rows + add([row for _, row in changes if row is not None])
@@ -320,4 +329,16 @@ def _merge(
     merged = list(held.values())
     if added and rows:
         merged.sort(key=_ref_of)
+    return merged
+
+
+def _merge_few(rows: list[Row], changes: Sequence[tuple[str, Row | None]], judge: Judge) -> list[Row]:
+    """The same for few changes."""
+    merged = rows.copy()
+    at = 0
+    for ref, row in changes:
+        at = bisect_left(merged, ref, at, key=_ref_of)
+        old = merged[at] if at < len(merged) and merged[at][0] == ref else None
+        new = judge(old, row)
+        merged[at : at + (old is not None)] = [] if new is None else [new]
     return merged
