@@ -3,20 +3,16 @@
  * The twin of `_Reader.joined` in hashmatch/lists/formats/nsrl_sqlite.py, which defines the result: it says None for anything but
  * the common case, for the same input as this. The cells come out of a file that anybody may have written. */
 
-#define PY_SSIZE_T_CLEAN
-#define Py_LIMITED_API 0x030B0000
-#include <Python.h>
+#include "rows.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "checksums.h"
 #include "kernels.h"
-#include "rows.h"
 
 #define MASK_BYTES 4
 #define MAX_WIDTH 64      /* bytes of a hash, and digits that are kept */
-#define FIELDS 9          /* of an Entry */
 #define PREFIX_BYTES 3    /* of the last hash, in a reference */
 #define WORDS 3           /* of 32 bits, in a reference */
 #define KEY_BYTES (PREFIX_BYTES + 4 * WORDS)
@@ -48,9 +44,8 @@ typedef struct {
     Py_ssize_t name, package;         /* the columns that a reference is made of, or -1 */
     const uint8_t *mask;
     column *column;
-    PyTypeObject *type;
-    allocfunc allocate;
-    PyObject *blank, *zero; /* owned */
+    hm_tuple_maker maker;
+    PyObject *blank;        /* owned */
     uint8_t *text;          /* of a row's metadata, while it is put together */
     size_t room;
 } job;
@@ -341,24 +336,23 @@ static int make_entry(job *j, Py_ssize_t number, PyObject **entry, place *where,
     where->high = (uint64_t)big32(key) << 32 | big32(key + 4);
     where->low = (uint64_t)big32(key + 8) << 32 | big32(key + 12);
     where->row = number;
-    PyObject *fields[FIELDS] = {
+    /* Every other field is the same in all entries. */
+    enum { REF, SIZE = 3, METADATA, PACKED };
+    const int at[] = {REF, SIZE, METADATA, PACKED};
+    PyObject *fields[] = {
         ref,
-        shared(Py_None),
-        shared(j->blank),
         row.has_size ? PyLong_FromLongLong(row.size) : shared(Py_None),
         row.length ? PyUnicode_DecodeUTF8((const char *)j->text, (Py_ssize_t)row.length, NULL) : shared(j->blank),
         hashes,
-        shared(j->zero),
-        shared(j->blank),
-        shared(j->blank),
     };
-    *entry = fields[0] && fields[3] && fields[4] ? j->allocate(j->type, FIELDS) : NULL;
-    for (int i = 0; i < FIELDS; i++) {
-        if (*entry)
-            PyTuple_SetItem(*entry, i, fields[i]); /* cannot fail: a new tuple of that length */
+    int sound = fields[0] && fields[1] && fields[2];
+    for (int i = 0; i < 4; i++) {
+        if (sound)
+            sound = PyTuple_SetItem(j->maker.row, at[i], fields[i]) == 0; /* takes the reference in any case */
         else
             Py_XDECREF(fields[i]);
     }
+    *entry = sound ? hm_tuple_make(&j->maker) : NULL;
     return *entry ? DONE : FAILED;
 }
 
@@ -446,17 +440,18 @@ static PyObject *joined_entries(PyObject *self, PyObject *args) {
     if (!PyArg_ParseTuple(args, "O!nOO!y#nnnp", &PyType_Type, &type, &j.rows, &columns, &PyTuple_Type, &plan, &j.mask,
                           &mask_length, &j.name, &j.package, &longest, &ascending))
         return NULL;
-    j.type = (PyTypeObject *)type;
     j.columns = PyTuple_Size(plan);
-    if (mask_length != MASK_BYTES || j.columns < 1 || j.columns > COLUMNS || !PyType_IsSubtype(j.type, &PyTuple_Type)) {
+    if (mask_length != MASK_BYTES || j.columns < 1 || j.columns > COLUMNS ||
+        !PyType_IsSubtype((PyTypeObject *)type, &PyTuple_Type)) {
         PyErr_SetString(PyExc_ValueError, "a mask of another width, no columns or too many, or a type that is no tuple");
         return NULL;
     }
-    j.allocate = (allocfunc)PyType_GetSlot(j.type, Py_tp_alloc);
     j.column = calloc((size_t)j.columns, sizeof *j.column);
     j.blank = PyUnicode_FromStringAndSize("", 0);
-    j.zero = PyLong_FromLong(0);
-    int said = j.allocate && j.column && j.blank && j.zero ? DONE : FAILED;
+    PyObject *start = j.blank ? Py_BuildValue("(OOOOOOiOO)", j.blank, Py_None, j.blank, Py_None, j.blank, Py_None, 0, j.blank,
+                                              j.blank)
+                              : NULL;
+    int said = j.column && start && hm_tuple_maker_init(&j.maker, type, start) == 0 ? DONE : FAILED;
     if (!j.column) PyErr_NoMemory();
     if (said == DONE) said = take_plan(&j, plan);
     if (said == DONE) said = j.rows > 0 ? take_columns(&j, columns, longest) : UNUSUAL;
@@ -471,7 +466,8 @@ static PyObject *joined_entries(PyObject *self, PyObject *args) {
     free(j.column);
     free(j.text);
     Py_XDECREF(j.blank);
-    Py_XDECREF(j.zero);
+    Py_XDECREF(start);
+    hm_tuple_maker_free(&j.maker);
     return result;
 }
 
