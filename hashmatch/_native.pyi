@@ -111,6 +111,12 @@ def row_plan(
 ) -> CapsuleType: ...
 def delimited_rows(plan: CapsuleType, block: bytes, start: int, /) -> tuple[list[Any], int]: ...
 
+# --- media objects of a JSON document
+
+# (entries, next, pictures, files, precategorized media, their files); the plan is that of MediaText in vics_text.py
+
+def media_entries(text: bytes, start: int, plan: tuple[Any, ...], /) -> tuple[list[Any], int, int, int, int, int]: ...
+
 # --- pixels
 
 # A picture is a buffer, its height and width in pixels, channels (1, 3 or 4) and the bytes from row to row.

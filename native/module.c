@@ -1279,6 +1279,7 @@ static int execute(PyObject *module) {
     if (hm_add_rows_block_functions(module) < 0) return -1;
     if (hm_add_rows_entry_functions(module) < 0) return -1;
     if (hm_add_rows_delimited_functions(module) < 0) return -1;
+    if (hm_add_rows_members_functions(module) < 0) return -1;
     return 0;
 }
 

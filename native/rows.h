@@ -15,6 +15,7 @@ int hm_add_rows_joined_functions(PyObject *module);
 int hm_add_rows_block_functions(PyObject *module);
 int hm_add_rows_entry_functions(PyObject *module);
 int hm_add_rows_delimited_functions(PyObject *module);
+int hm_add_rows_members_functions(PyObject *module);
 
 /* Makes tuples of a subclass (a NamedTuple), each a copy of `row`, a plain tuple that is filled anew each time.
  *

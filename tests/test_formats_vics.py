@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hashmatch import HashList
+from hashmatch import HashList, kernels
 from hashmatch.errors import FormatUnknownError, HashMatchError, InputError, RecordError
 from hashmatch.lists.entry import Entry, canonical_json
-from hashmatch.lists.formats import json_stream, open_entries, vics, vics_media
+from hashmatch.lists.formats import json_stream, open_entries, vics, vics_media, vics_text
 from hashmatch.lists.formats.source import Head, Input, Limits, ReadOptions
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
@@ -41,6 +41,11 @@ MEDIA = {
     "IsDistributed": True,
     "Exifs": [],
 }
+#: Members that the way from the text knows in tests; beside all usual ones, some that are not.
+TAUGHT = (
+    *MEDIA, "MediaFiles", "AlternativeHashes", "Unallocated", "Created", "IsPrecategorized", "Miniature", "SHA256",
+    "Case", "TotalMediaFiles", "md5", "mediaid", "Vendor", "A", "X", "ü",
+)  # fmt: skip
 US = "http://github.com/VICSDATAMODEL/ProjectVic/DataModels/2.0.xml/US/$metadata#"
 
 
@@ -61,9 +66,27 @@ def cases(*some, **options):
     return document(*some, context=US + "Cases", **options)
 
 
-@pytest.fixture
-def reading(tmp_path):
+def in_python(patch: pytest.MonkeyPatch) -> None:
+    """Without the extension, or as if it were not there."""
+    patch.setenv(kernels.ENVIRONMENT_VARIABLE, "numpy")
+
+
+def taught(patch: pytest.MonkeyPatch) -> None:
+    """The members are known from the beginning, so that the way from the text is tried on every object."""
+    make = vics_text.MediaText.__init__
+
+    def init(self, *arguments):
+        make(self, *arguments)
+        self.learn(TAUGHT)
+
+    patch.setattr(vics_text.MediaText, "__init__", init)
+
+
+@pytest.fixture(params=["as it is", "taught", "in Python"])
+def reading(tmp_path, request, monkeypatch):
     """A function that reads bytes: (records, notes)."""
+    if request.param != "as it is":
+        {"taught": taught, "in Python": in_python}[request.param](monkeypatch)
 
     def read(data: bytes, **options) -> tuple[list[Entry | RecordError], list[str]]:
         path = tmp_path / "vics.json"
@@ -727,19 +750,35 @@ def all_outcomes(data: bytes, piece: int) -> list[list[object]]:
     return [
         outcome(data),
         outcome(data, piece=piece),
-        outcome(data, without_msgspec, piece=piece),
-        outcome(data, strictly),
-        outcome(data, strictly, plainly, piece=piece),
-        outcome(data, plainly),
+        outcome(data, taught),
+        outcome(data, taught, strictly, piece=piece),
+        outcome(data, in_python),
+        outcome(data, in_python, piece=piece),
+        outcome(data, in_python, without_msgspec, piece=piece),
+        outcome(data, in_python, strictly),
+        outcome(data, in_python, strictly, plainly, piece=piece),
+        outcome(data, in_python, plainly),
     ]
 
 
 names = st.sampled_from(
-    [*MEDIA, "MediaFiles", "AlternativeHashes", "Unallocated", "Created", "Miniature", "md5", "X", "ü"]
+    [
+        *MEDIA,
+        "MediaFiles",
+        "AlternativeHashes",
+        "Unallocated",
+        "Created",
+        "Miniature",
+        "md5",
+        "X",
+        "ü",
+        "TotalMediaFiles",
+    ]
 )
 texts = st.one_of(
     st.text(max_size=8),
-    st.sampled_from([MD5, SHA1, PHOTODNA_TEXT, generate_vics.EMPTY_MD5, "true", "/Date(5)/", "1"]),
+    st.sampled_from([MD5, SHA1, PHOTODNA_TEXT, generate_vics.EMPTY_MD5, "true", " FALSE", "1"]),
+    st.sampled_from(["image/png", "VIDEO/x", "imagE", " ", "😀", "/Date(5)/", "/Date(-1+0130)/", "x/Date(5)/"]),
     st.sampled_from(['":', "},{", "a :", "\\", "\r\n"]),
 )
 scalars = st.one_of(texts, st.none(), st.booleans(), st.integers(-3, 1 << 66), st.floats(), st.just(0))
@@ -757,11 +796,13 @@ some_media = st.lists(st.one_of(changes.map(lambda c: {**MEDIA, **c}), changes, 
 pieces = st.sampled_from([1, 50, 700, 3000])
 
 
-@given(some_media, st.sampled_from([None, 0, 2]), pieces, st.booleans())
-def test_all_ways_give_the_same(some, indent, piece, ascii_only):
+@given(some_media, st.sampled_from([None, 0, 2]), pieces, st.booleans(), st.booleans())
+def test_all_ways_give_the_same(some, indent, piece, ascii_only, slashes):
     data = document(*some, before={"odata.count": 3}, indent=indent, ensure_ascii=True)
     if not ascii_only and not re.search(rb"\\ud[89a-f]", data):
         data = document(*some, before={"odata.count": 3}, indent=indent, ensure_ascii=False)
+    if slashes:  # as .NET writes them
+        data = data.replace(b"/", b"\\/")
     first, *others = all_outcomes(data, piece)
     assert len(first) >= len(some) + 1
     for other in others:
@@ -825,8 +866,10 @@ def test_generated_documents(tmp_path, version, number, dirt, indent):
 
     found, notes, plain = records()
     assert plain <= (10 if dirt else 0)
-    for changes_ in [(strictly,), (plainly,), (without_msgspec,)]:
+    for changes_ in [(taught,), (in_python,), (strictly,), (plainly,), (without_msgspec,), (in_python, plainly)]:
         assert records(*changes_)[:2] == (found, notes)
+    assert records(taught)[2] == plain
+    assert records(in_python)[2] == plain
     entries = [Entry(*r) for r in found if len(r) == len(Entry._fields)]
     assert len(found) == 300
     assert len(entries) == 300 - 2 * dirt

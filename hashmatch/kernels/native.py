@@ -14,7 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 import hashmatch._native as _native  # noqa: PLR0402 - this form says "not found" where it was not built
-from hashmatch._native import block_ascends, block_ends, decode_block, encode_block, entry_rows, joined_entries
+from hashmatch._native import (
+    block_ascends,
+    block_ends,
+    decode_block,
+    encode_block,
+    entry_rows,
+    joined_entries,
+    media_entries,
+)
 from hashmatch.kernels.delimited import RowPlan, TakeRows
 from hashmatch.kernels.digests import Found, RowTexts
 from hashmatch.kernels.plane import PlaneHashes
@@ -28,6 +36,7 @@ __all__ = [
     "encode_block",
     "entry_rows",
     "joined_entries",
+    "media_entries",
     "numbers",
     "reasons",
 ]

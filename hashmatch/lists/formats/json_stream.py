@@ -23,7 +23,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from itertools import chain, compress
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -55,6 +55,7 @@ _LEVELS = 3
 _CONTAINERS = frozenset((dict, list))
 _Positions = npt.NDArray[np.intp]
 _Object = dict[str, Any]
+_Made = TypeVar("_Made")
 
 
 def _no_number(_: str) -> int:
@@ -259,6 +260,29 @@ class JsonStream:
         """The objects of the array that comes next, in batches."""
         for _ in self.elements(what):
             yield self._batch()
+
+    def objects_or(
+        self, what: str, take: Callable[[bytes, int], tuple[list[_Made], int]]
+    ) -> Iterator[list[_Made] | Batch]:
+        """As `objects`, but for what ``take`` makes of the text by itself.
+
+        ``take`` is given the buffer and where in it an object begins. It returns what it made of that one and of those
+        behind it, one thing of each, and where the last of them ends; or nothing of an object that is not whole, or
+        that it leaves to the other ways.
+        """
+        took = 0
+        for _ in self.elements(what):
+            self._peek()
+            made, end = take(self._buffer, self._at) if not self._ranges else ([], 0)
+            if not made and not self._ranges and len(self._buffer) - self._at < self._size and self._fill():
+                made, end = take(self._buffer, self._at)
+            if made:
+                self._at = end
+                yield made
+            else:
+                # One object among many that it took is unusual; else it may be all of them.
+                yield self._one() if took > _FEW else self._batch()
+            took = len(made)
 
     def value(self, key: str) -> Any:
         """The value that comes next, strictly, as of the member ``key``."""

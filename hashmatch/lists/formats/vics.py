@@ -21,12 +21,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any, NamedTuple
 
 from hashmatch.errors import InputError, RecordError
 from hashmatch.lists.entry import Entry, canonical_json
 from hashmatch.lists.formats.cells import shown, shown_field
-from hashmatch.lists.formats.json_stream import JsonStream
+from hashmatch.lists.formats.json_stream import Batch, JsonStream
 from hashmatch.lists.formats.source import Head, Input, Limits, ReadOptions
 from hashmatch.lists.formats.vics_media import MediaReader
 from hashmatch.lists.formats.vics_members import TOTAL_FILES, TOTAL_PRECATEGORIZED, tidy
@@ -65,9 +66,12 @@ def read(source: Input, options: ReadOptions) -> Iterator[Entry | RecordError]:
         RecordError: the document is malformed, cut off, or of another data model.
         InputError: the file fails while it is read, or is a stream of cases whose facts stand behind their media.
     """
+    return chain.from_iterable(_batches(source, options))
+
+
+def _batches(source: Input, options: ReadOptions) -> Iterator[list[Entry | RecordError]]:
     try:
-        for records in _Document(source, options.limits).batches():
-            yield from records
+        yield from _Document(source, options.limits).batches()
     except RecordError as error:
         error.path = error.path or source.path
         raise
@@ -154,7 +158,11 @@ class _Document:
         self._source.notes.append(note)
 
     def _media(self, reader: MediaReader, what: str) -> Iterator[list[Entry | RecordError]]:
-        for batch in self._stream.objects(what):
+        for batch in self._stream.objects_or(what, reader.take):
+            if not isinstance(batch, Batch):
+                self._records += len(batch)
+                yield batch  # type: ignore[misc]
+                continue
             found = reader.entries(batch)
             self._records += len(found)
             if reader.failed:
@@ -203,6 +211,7 @@ class _Document:
         if self._source.bytes_total is None:
             return None
         found = []
+        reader = MediaReader("", self._limits)  # nobody looks at its entries
         with Input(self._source.local_file(), limits=self._limits) as again:
             stream = JsonStream(again)
             for key in stream.members("the document"):
@@ -213,8 +222,9 @@ class _Document:
                     stated = {}
                     for name in stream.members("a case"):
                         if name == MEDIA:
-                            for _ in stream.objects(f"the array {MEDIA!r} of a case"):
-                                pass
+                            for batch in stream.objects_or(f"the array {MEDIA!r} of a case", reader.take):
+                                if isinstance(batch, Batch):
+                                    reader.learn(batch)
                         else:
                             stated[name] = stream.value(name)
                     found.append(_facts_of(stated))

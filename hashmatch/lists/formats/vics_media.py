@@ -33,6 +33,7 @@ from hashmatch.lists.formats.vics_members import (
     DATES,
     EMPTY,
     FILES,
+    FLAGS,
     HASH_NAME,
     HASH_VALUE,
     MAX_SIZE,
@@ -53,6 +54,7 @@ from hashmatch.lists.formats.vics_members import (
     take_hash,
     tidy,
 )
+from hashmatch.lists.formats.vics_text import MediaText
 
 __all__ = ["MediaReader"]
 
@@ -117,7 +119,8 @@ class _Plan(NamedTuple):
     """What is to be done with objects whose members stand in a certain order.
 
     Attributes:
-        metadata: the members that are metadata, in the order of their names, and whether most values differ.
+        metadata: the members that are metadata, in the order of their names, and whether most values are
+            texts that differ and need nothing but escapes.
         unusual: those that take an object off the fast way where they are not empty.
     """
 
@@ -136,7 +139,8 @@ class _Plan(NamedTuple):
         metadata = []
         for name in sorted(set(columns) - usual - unusual):
             texts = [value for value in columns[name] if isinstance(value, str)]
-            metadata.append((_Pieces(name), 2 * len(set(texts)) > len(columns[name]) > _FEW))
+            differs = name not in FLAGS and 2 * len(set(texts)) > len(columns[name]) > _FEW
+            metadata.append((_Pieces(name), differs))
         return cls(tuple(metadata), tuple(unusual))
 
 
@@ -189,6 +193,9 @@ class MediaReader:
         self._plans: dict[tuple[str, ...], _Plan | None] = {}
         self._categories = _Categories(scheme)
         self._media_types = _MediaTypes()
+        self._text = None
+        if self._prefix is not None:
+            self._text = MediaText(self._categories, limits, self._prefix, self._case_piece.removeprefix(","))
 
     def _prefix_of(self, case: _Object) -> str | None:
         """What stands before a MediaID, or None where the case has no name."""
@@ -197,11 +204,31 @@ class MediaReader:
                 return f"{name}/"
         return None
 
+    def take(self, text: bytes, start: int) -> tuple[list[Entry], int]:
+        """The entries of what is usual from ``start`` on, and where it ends; see `JsonStream.objects_or`."""
+        if self._text is None:
+            return [], start
+        entries, end, counts = self._text.take(text, start)
+        self.pictures += counts.pictures
+        if self.case is not None:
+            self.files += counts.files
+            media, of_files = self.precategorized
+            self.precategorized = media + counts.precategorized, of_files + counts.their_files
+        return entries, end
+
+    def learn(self, batch: Batch) -> None:
+        """Take note of the members of a batch's objects, so that `take` knows them."""
+        for names in _by_members(batch.objects):
+            if self._text is not None:
+                self._text.learn(names)
+
     def entries(self, batch: Batch) -> list[Entry | RecordError]:
         """The entries of a batch, or what is wrong with them, in its order."""
         objects = batch.objects
         found: list[Any] = [None] * len(objects)
         for names, places in _by_members(objects).items():
+            if self._text is not None:
+                self._text.learn(names)
             # Halved until what is unusual is alone.
             parts = [(0, len(places))]
             while parts:

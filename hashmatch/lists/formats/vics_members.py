@@ -31,6 +31,7 @@ __all__ = [
     "FLAGS",
     "HASH_NAME",
     "HASH_VALUE",
+    "LEFT_OUT",
     "MAX_SIZE",
     "MIME_TYPE",
     "PICTURES",
@@ -112,13 +113,14 @@ def _date(value: Any) -> Any:
 #: Member -> how its value is written in metadata, where not as it came.
 _WRITTEN: Mapping[str, Callable[[Any], Any]] = dict.fromkeys(FLAGS, flag) | dict.fromkeys(DATES, _date)
 EMPTY: tuple[Any, ...] = (None, "", [], {})
-_INSIDE_CASE = {TOTAL_FILES, TOTAL_PRECATEGORIZED}
+#: Members that no value inside metadata keeps: counts of a case are none of its media's.
+LEFT_OUT = (TOTAL_FILES, TOTAL_PRECATEGORIZED)
 
 
 def tidy(value: Any, key: str = "") -> Any:
-    """A value as metadata has it, all the way down; counts of a case are none of its media's."""
+    """A value as metadata has it, all the way down."""
     if type(value) is dict:
-        tidied = {k: tidy(v, k) for k, v in value.items() if k not in _INSIDE_CASE}
+        tidied = {k: tidy(v, k) for k, v in value.items() if k not in LEFT_OUT}
         return {k: v for k, v in tidied.items() if v not in EMPTY}
     if type(value) is list:
         return [tidy(v, key) for v in value]
