@@ -26,7 +26,7 @@ SOURCES := pyproject.toml $(wildcard native/*.c native/*.h native/*.py native/*.
 
 # Tests that reach the native kernels, for a run under the sanitizers that does not take long:
 # make sanitize SANITIZE_TESTS='$(KERNEL_TESTS)' is `make sanitize-kernels`.
-KERNEL_TESTS := $(addprefix tests/test_,code_index.py delimited_rows.py euclidean.py fuzz.py kernels.py lookup.py native_pixels.py ring_sections.py rows_block.py rows_joined.py)
+KERNEL_TESTS := $(addprefix tests/test_,code_index.py delimited_rows.py euclidean.py fuzz.py entry_rows.py kernels.py lookup.py native_pixels.py ring_sections.py rows_block.py rows_joined.py vics_text.py)
 
 # A copy of the tree, so that the sanitized extension never stands where the ordinary one belongs.
 SANITIZE := build/sanitize
