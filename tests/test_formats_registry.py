@@ -313,7 +313,7 @@ def _tar() -> bytes:
         (b"SQLite format 3\x00" + bytes(52) + b"HML1" + bytes(28), "is a hashmatch list; match against it with --list"),
         (b"\x89HMX\r\n\x1a\n", "is a compiled hashmatch list; match against it with --list"),
         (b"%PDF-1.7\n", "is a PDF document"),
-        (gzip.compress(b"x"), "is compressed with gzip; unpack it first"),
+        (gzip.compress(b"x", mtime=0), "is compressed with gzip; unpack it first"),
         (bz2.compress(b"x"), "is compressed with bzip2; unpack it first"),
         (lzma.compress(b"x"), "is compressed with xz; unpack it first"),
         (b"\x28\xb5\x2f\xfd\x24\x01", "is compressed with zstd; unpack it first"),

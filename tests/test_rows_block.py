@@ -322,6 +322,9 @@ class Tags(Sequence[int]):
             raise IndexError(at)
         return at
 
+    def __repr__(self) -> str:
+        return f"Tags({self.stated}, {self.held})"
+
 
 @pytest.mark.parametrize(
     "tags", [[], [1], (1, 2, 3), range(2), range(3), [1, "two"], Tags(2, 2), Tags(2, 1), Tags(3, 3), b"ab"], ids=repr
