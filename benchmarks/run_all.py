@@ -22,6 +22,9 @@ SCRIPTS: tuple[tuple[str, list[str], list[str]], ...] = (
     ("import_icse.py", ["--keep", "{keep}"], ["--rows", "50000", "--runs", "1", "--keep", "{keep}"]),
     ("import_vics.py", ["--keep", "{keep}"], ["--media", "20000", "--runs", "1", "--keep", "{keep}"]),
     ("import_nsrl.py", ["--keep", "{keep}"], ["--rows", "50000", "--runs", "1", "--keep", "{keep}"]),
+    ("import_icse.py", ["--rows", "13000000", "--runs", "1"], ["--rows", "60000", "--runs", "1"]),
+    ("import_vics.py", ["--media", "13000000", "--runs", "1"], ["--media", "30000", "--runs", "1"]),
+    ("import_nsrl.py", ["--rows", "13000000", "--runs", "1"], ["--rows", "60000", "--runs", "1"]),
     ("export_list.py", ["--keep", "{keep}"], ["--entries", "20000", "--keep", "{keep}"]),
     ("match_md5.py", ["--keep", "{keep}"], ["--rows", "50000", "--queries", "2000", "--runs", "1", "--keep", "{keep}"]),
     (
@@ -84,12 +87,11 @@ def main() -> int:
             )
             print(done.stdout, flush=True)
             question = (HERE / script).read_text(encoding="utf-8").split('"""')[1].splitlines()[0]
-            shown = " ".join(
-                ["python", f"benchmarks/{script}", *(a for a in chosen if keep not in a and a != "--keep")]
-            )
+            public = [a for a in chosen if keep not in a and a != "--keep"]
+            shown = " ".join(["python", f"benchmarks/{script}", *public])
             # A script that runs several times has its arguments in the heading, which is what names a section.
             several = sum(name == script for name, *_ in SCRIPTS) > 1
-            heading = f"{question} `{' '.join(chosen)}`" if several else question
+            heading = f"{question} `{' '.join(public)}`" if several and public else question
             sections.append(f"## {heading}\n\n`{shown}`\n\n{done.stdout}")
             if done.returncode:
                 failed.append(script)
