@@ -17,7 +17,7 @@ int hm_add_rows_entry_functions(PyObject *module);
 int hm_add_rows_delimited_functions(PyObject *module);
 int hm_add_rows_members_functions(PyObject *module);
 
-/* Makes tuples of a subclass (a NamedTuple), each a copy of `row`, a plain tuple that is filled anew each time.
+/* Makes tuples of a subclass (a NamedTuple) or plain ones, each a copy of `row`, a plain tuple that is filled anew each time.
  *
  * By tuple's own tp_new: the type's tp_alloc alone would leave out what a newer CPython keeps in a tuple beside its items
  * (from 3.14 on a hash, for which 0 is not "not known yet"), and the stable ABI has no way to set it. The plain tuple and
@@ -45,7 +45,11 @@ static inline int hm_tuple_maker_init(hm_tuple_maker *maker, PyObject *type, PyO
 
 /* The items of the row as they are now; a new reference, or NULL with an exception. */
 static inline PyObject *hm_tuple_make(const hm_tuple_maker *maker) {
-    return maker->make(maker->type, maker->arguments, NULL);
+    if (maker->type != &PyTuple_Type) return maker->make(maker->type, maker->arguments, NULL);
+    /* tuple's own tp_new copies no tuple: it would hand out the row itself. */
+    PyObject *items = PySequence_List(maker->row), *made = items ? PyList_AsTuple(items) : NULL;
+    Py_XDECREF(items);
+    return made;
 }
 
 static inline void hm_tuple_maker_free(hm_tuple_maker *maker) { Py_CLEAR(maker->arguments); }

@@ -28,10 +28,10 @@ enum { REF, CATEGORY, MEDIA, SIZE, METADATA, PACKED, OPINIONS, TAG, FIELDS };
 #endif
 
 /* Hands the matter to the twin: an exception that was raised on the way says nothing that the twin would not say. Memory that
- * ran out is not its matter. */
+ * ran out is not its matter, nor is a program that is interrupted. */
 static PyObject *leave_to_twin(void) {
     if (PyErr_Occurred()) {
-        if (PyErr_ExceptionMatches(PyExc_MemoryError)) return NULL;
+        if (PyErr_ExceptionMatches(PyExc_MemoryError) || !PyErr_ExceptionMatches(PyExc_Exception)) return NULL;
         PyErr_Clear();
     }
     return Py_NewRef(Py_None);

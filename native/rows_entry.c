@@ -111,8 +111,10 @@ static PyObject *entry_rows(PyObject *self, PyObject *args) {
 done:
     Py_XDECREF(job.rows);
     Py_XDECREF(job.origins);
-    if (result || (PyErr_Occurred() && PyErr_ExceptionMatches(PyExc_MemoryError))) return result;
-    PyErr_Clear(); /* the twin meets it too, and says it */
+    if (result) return result;
+    /* The twin meets it too, and says it; but whoever interrupts the program does so once. */
+    if (PyErr_Occurred() && (PyErr_ExceptionMatches(PyExc_MemoryError) || !PyErr_ExceptionMatches(PyExc_Exception))) return NULL;
+    PyErr_Clear();
     return Py_NewRef(Py_None);
 }
 

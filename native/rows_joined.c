@@ -59,6 +59,7 @@ static int bad_plan(const char *why) {
 
 static int take_plan(job *j, PyObject *plan) {
     int sizes = 0;
+    Py_ssize_t last = 0; /* width of the last hash, with which references begin */
     for (Py_ssize_t c = 0; c < j->columns; c++) {
         column *k = &j->column[c];
         PyObject *item = PyTuple_GetItem(plan, c);
@@ -72,13 +73,15 @@ static int take_plan(job *j, PyObject *plan) {
         if (kind == 'h') {
             if (k->before_length != k->width) return bad_plan("a digest of another width");
             j->packed += k->width;
+            last = k->width;
         }
         sizes += kind == 's';
     }
     if (!j->packed || sizes > 1) return bad_plan("no hash, or two sizes");
     if (j->name < 0 && j->package < 0) return DONE;
     if (j->name < 0 || j->name >= j->columns || j->column[j->name].kind != 't' || j->package < 0 ||
-        j->package >= j->columns || j->column[j->package].kind != 'n' || j->packed % 4 || j->packed < 4 * WORDS)
+        j->package >= j->columns || j->column[j->package].kind != 'n' || j->packed % 4 || j->packed < 4 * WORDS ||
+        last < PREFIX_BYTES)
         return bad_plan("no columns to make a reference of");
     return DONE;
 }

@@ -198,7 +198,7 @@ static int read_metadata(hm_json *j, media *m, int name, int kind) {
     const char *from = j->at, *inside;
     size_t length, items;
     int64_t number;
-    int odd, flag, how = kind < HM_INNER_KINDS ? kind : HM_ANY;
+    int odd, flag, how = kind == PRECATEGORIZED ? HM_FLAG : kind < HM_INNER_KINDS ? kind : HM_ANY;
     if (from >= j->end || (kind == MIME_TYPE && *from != '"' && *from != 'n')) return 0;
     found->text = from;
     switch (*from) {
@@ -286,17 +286,12 @@ static int read_picture(hm_json *j, media *m) {
 }
 
 static int read_value(hm_json *j, const plan *p, media *m, int name, int kind) {
-    size_t before = j->used;
     switch (kind) {
     case REFUSED:
         return 0;
     case SILENT:
-        if (!put_value(j, HM_ANY, 2)) return 0;
-        {
-            int silent = says_nothing(j->out + before, j->used - before);
-            j->used = before;
-            return silent;
-        }
+        /* Only as it stands: {"a":null} says nothing in metadata, but as a hash it is an error. */
+        return is_absent(j) || (take(j, '[') ? take(j, ']') : take(j, '{') && take(j, '}'));
     case REFERENCE:
         return read_reference(j, m);
     case CATEGORY:

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hashmatch import kernels
+from hashmatch.kernels import delimited
 from hashmatch.kernels.delimited import Column, Kind, RowPlan, TakeRows
 
 #: One native one stands for all of them: instruction sets make no difference here.
@@ -292,8 +293,9 @@ class TestRows:
         assert sys.getrefcount(word) == before
 
     def test_plain_tuples(self) -> None:
-        (row,) = taken(plan_of(("hash",), make=tuple), b"00000000\n")[0]
-        assert type(row) is tuple
+        rows, _ = taken(plan_of(("hash",), make=tuple), b"00000000\n00000001\n")
+        assert list(map(type, rows)) == [tuple] * 2
+        assert rows[0] != rows[1]
 
 
 def test_all_bytes_in_all_cells() -> None:
@@ -339,6 +341,21 @@ def test_implementations_agree(lines: list[bytes], spoils: int, other: bytes, ra
     assert all(found == first for found in others)
     rows, at = first
     assert text.count(b"\n", start, at) == len(rows)
+
+
+def test_many_unusual_rows_cost_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the extension: what is tried in vain does not grow with what is left of the block."""
+    tried: list[int] = []
+    whole = delimited._Rows._all
+    monkeypatch.setattr(delimited._Rows, "_all", lambda self, piece: (tried.append(len(piece)), whole(self, piece))[1])
+    block = (b"0aFf9C3e;a\n" * 9 + b"00010203;a\n") * 500
+    take, at, count = delimited.delimited_rows(plan_of(("hash", "note"))), 0, 0
+    while at < len(block):
+        rows, at = take(block, at)
+        count += len(rows)
+        at = block.find(b"\n", at) + 1 or len(block)
+    assert count == 4500
+    assert sum(tried) < 50 * len(block)
 
 
 class TestPlans:

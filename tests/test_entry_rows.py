@@ -164,6 +164,22 @@ def test_a_list_that_changes_meanwhile(native: ModuleType) -> None:
     assert rows == [("x", *PLAIN[1:6], "", 1)]
 
 
+def test_an_interrupt_is_not_lost(native: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes once: what only the twin would meet again must not be dropped."""
+    derived = module._derived_ref
+    interrupts = [KeyboardInterrupt()]
+
+    def derive(entry: Entry) -> str:
+        if interrupts:
+            raise interrupts.pop()
+        return derived(entry)
+
+    monkeypatch.setattr(module, "_derived_ref", derive)
+    with pytest.raises(KeyboardInterrupt):
+        entry_rows([PLAIN, Entry.make("", MD5)], range(1, 3))
+    assert native.entry_rows([PLAIN], Entry, 1, derive) is not None
+
+
 def test_nothing_is_kept(native: ModuleType) -> None:
     """Whatever becomes of them, entries are freed."""
     entries = [Entry.make(f"{n}", MD5) for n in range(4)]

@@ -244,6 +244,7 @@ def test_a_plan():
         {"name": 1, "package": 3, "plan": (("h", 12, bytes(12)), ("t", 0, b""), ("n", 0, b""))},
         {"name": 3, "package": 2, "plan": (("h", 12, bytes(12)), ("t", 0, b""), ("n", 0, b""))},
         {"name": 1, "plan": (("h", 12, bytes(12)), ("t", 0, b""), ("n", 0, b""))},
+        {"name": 2, "package": 3, "plan": (("h", 10, bytes(10)), ("h", 2, b"\0\0"), ("t", 0, b""), ("n", 0, b""))},
         {"columns": (b"0A0b,ffff", b"x\ny", b"1,22", b"0,3")},
         {"columns": 5},
     ],

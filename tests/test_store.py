@@ -475,12 +475,37 @@ class TestRetraction:
         known.retract("S", ["a"])
         assert not beside.exists()
 
+    def test_the_compiled_form_goes_with_the_second_try(self, known: HashList, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The first one failed behind its commit, so that the second has nothing to change."""
+        known.import_entries([entry("a"), entry("b")], "S")
+        beside = cache.cache_path(known.path)
+        known.compile(beside)
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "unlink", _refuse)
+            with pytest.raises(StorageError, match="holds what was withdrawn"):
+                known.retract("S", ["a"])
+            with pytest.raises(StorageError, match="The list was changed before"):
+                known.retract("S", ["a"])
+        assert beside.exists()
+        before = known.snapshot
+        assert known.retract("S", ["a"]) == (0, 0)
+        assert not beside.exists()
+        # One of what the list says now stays.
+        known.compile(beside)
+        assert known.retract("S", ["a"]) == (0, 0)
+        assert beside.exists()
+        assert known.snapshot == before
+
     def test_a_bad_reference_retracts_nothing(self, known: HashList) -> None:
         known.import_entries([entry("a")], "S")
         with pytest.raises(UsageError, match="reference"):
             known.retract("S", ["a", "b\0"])
         assert known.info().retractions == 0
         assert known.info().entries == 1
+
+
+def _refuse(*_: object, **__: object) -> None:
+    raise PermissionError(errno.EACCES, "no")
 
 
 def _hold_write_lock(path: str, ready: object, release: object) -> None:

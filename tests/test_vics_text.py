@@ -124,6 +124,7 @@ PLAIN = json.dumps(media())
         {"IsDistributed": 1},
         {"IsDistributed": ["true", "x", {"Deleted": "FALSE"}]},
         {"IsPrecategorized": "true"},
+        {"IsPrecategorized": ["true", "x", ["FALSE"], {"A": "true"}]},
         {"DateUpdated": "2024-07-01T21:33:47.4680Z"},
         {"DateUpdated": "01/02/2024"},
         {"DateUpdated": ["/Date(1704067200123)/", 5]},
@@ -178,6 +179,9 @@ REFUSED = r"""
 "SHA256":"%%"
 "SHA256":0
 "SHA256":{"ü":null,"a":1}
+"SHA256":{"a":null}
+"SHA256":{"TotalMediaFiles":1}
+"SHA256":[null]
 "PhotoDNA":"b@2"
 "PhotoDNA":"!b@2"
 "PhotoDNA":"@2=="

@@ -29,6 +29,8 @@ _CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f]")
 _LONGEST_NUMBER = 18
 _MOST_COLUMNS = 4096
 _DELIMITERS = (",", ";", "|", "\t")
+#: Bytes that are taken apart at once, at first.
+_FIRST = 2048
 #: What cells stand for is kept while it is not too much: cells, and bytes of one of them.
 _CACHED = 1 << 16
 _CACHED_TEXT = 512
@@ -150,7 +152,7 @@ class RowPlan:
 
 
 def delimited_rows(plan: RowPlan) -> TakeRows:
-    """See `hashmatch.kernels.delimited_rows`: column by column for all rows of a block, which is halved until what is
+    """See `hashmatch.kernels.delimited_rows`: column by column for many rows of a block, which are halved until what is
     unusual is alone.
     """
     return _Rows(plan).take
@@ -220,23 +222,27 @@ class _Rows:
         if not 0 <= start <= len(block):
             raise ValueError("a start outside the text")
         rows: list[Any] = []
-        waiting = [(start, block.rfind(b"\n", start) + 1)]
-        while waiting:
-            start, end = waiting.pop()
-            if start >= end:
-                continue
-            piece = block[start:end]
-            try:
-                rows += self._all(piece)
-            except ValueError:  # among others, what is not UTF-8
-                cut = piece.find(b"\n", len(piece) // 2) + 1
-                if cut == len(piece):
-                    cut = piece.rfind(b"\n", 0, -1) + 1
-                if not cut:
-                    return rows, start
-                waiting += [(start + cut, end), (start, start + cut)]
-            else:
-                start = end
+        last = block.rfind(b"\n", start) + 1
+        # More and more at once: what is tried and cannot be taken as a whole is little where much is unusual.
+        size = _FIRST
+        while start < last:
+            waiting = [(start, last if last - start <= size else block.find(b"\n", start + size - 1) + 1)]
+            size *= 4
+            while waiting:
+                start, end = waiting.pop()
+                piece = block[start:end]
+                try:
+                    rows += self._all(piece)
+                except ValueError:  # among others, what is not UTF-8
+                    size = _FIRST
+                    cut = piece.find(b"\n", len(piece) // 2) + 1
+                    if cut == len(piece):
+                        cut = piece.rfind(b"\n", 0, -1) + 1
+                    if not cut:
+                        return rows, start
+                    waiting += [(start + cut, end), (start, start + cut)]
+                else:
+                    start = end
         return rows, start
 
     def _all(self, block: bytes) -> list[Any]:

@@ -333,12 +333,19 @@ def _merge(
 
 
 def _merge_few(rows: list[Row], changes: Sequence[tuple[str, Row | None]], judge: Judge) -> list[Row]:
-    """The same for few changes."""
-    merged = rows.copy()
-    at = 0
+    """The same for few changes: what lies between them is copied in one go."""
+    merged: list[Row] = []
+    done = 0
     for ref, row in changes:
-        at = bisect_left(merged, ref, at, key=_ref_of)
-        old = merged[at] if at < len(merged) and merged[at][0] == ref else None
+        at = bisect_left(rows, ref, done, key=_ref_of)
+        merged += rows[done:at]
+        done = at
+        old = None
+        if at < len(rows) and rows[at][0] == ref:
+            old = rows[at]
+            done += 1
         new = judge(old, row)
-        merged[at : at + (old is not None)] = [] if new is None else [new]
+        if new is not None:
+            merged.append(new)
+    merged += rows[done:]
     return merged

@@ -10,6 +10,9 @@ from hashmatch.lists import schema
 
 __all__ = ["cache_path", "check_replaceable", "discard_cache", "leftovers"]
 
+#: Where the snapshot stands in a compiled list; see FORMATS.md.
+_SNAPSHOT = slice(32, 64)
+
 
 def check_replaceable(path: Path) -> None:
     """Refuse to replace a file that is no compiled list: a slip of the hand must not cost the list of record."""
@@ -32,8 +35,12 @@ def cache_path(path: Path) -> Path:
     return path.with_name(path.name + ".hmx")
 
 
-def discard_cache(path: Path) -> None:
+def discard_cache(path: Path, *, but: str | None = None) -> None:
     """Delete the compiled form beside a list, if there is one: it holds what was withdrawn.
+
+    Args:
+        path: of the list.
+        but: hex snapshot of which a compiled form is left alone, where given; the list was changed before then.
 
     Raises:
         StorageError: it cannot be deleted; the change of the list stands.
@@ -41,8 +48,8 @@ def discard_cache(path: Path) -> None:
     cache = cache_path(path)
     try:
         with cache.open("rb") as file:
-            ours = file.read(4) == b"\x89HMX"
-        if ours:
+            head = file.read(_SNAPSHOT.stop)
+        if head.startswith(b"\x89HMX") and (but is None or head[_SNAPSHOT] != bytes.fromhex(but)):
             cache.unlink()
             sync_folder(cache.parent)
     except FileNotFoundError:
@@ -50,7 +57,7 @@ def discard_cache(path: Path) -> None:
     except OSError as error:
         raise StorageError(
             f"{cache}: cannot be deleted: {error.strerror or error}. It holds what was withdrawn from the list: delete "
-            "it. The list was changed"
+            f"it. The list was changed{'' if but is None else ' before'}"
         ) from error
 
 

@@ -49,7 +49,8 @@ class ChangeInProgress:
     sha256: bytes = b""
     counts: Mapping[str, int] = field(default_factory=dict)
     snapshot: str = ""
-    #: Whether it takes hashes out of force: the compiled form beside the list, which holds them, is deleted then.
+    #: Whether it takes hashes out of force: the compiled form beside the list, which holds them, is deleted then. Where
+    #: nothing has changed, that goes for one of an earlier state only.
     withdraws: bool = False
     #: Whether there is anything to record. Where not, there is no change, and the list's file stays as it is.
     changed: bool = True
@@ -157,6 +158,10 @@ class ListFile:
                 change = ChangeInProgress(self.history.next_number(), operation)
                 yield change
                 if not change.changed:
+                    if change.withdraws:
+                        # An older compiled form may have outlived an earlier change: an error or a crash behind its
+                        # commit. Who tries again has to get rid of it.
+                        discard_cache(self.path, but=self.snapshot)
                     return
                 change.snapshot = self._refresh()
                 change.check()

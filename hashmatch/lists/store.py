@@ -309,7 +309,7 @@ class HashList(ListFile):
                     "retracted: correct the reference, or allow unseen ones (--allow-unseen) to note them all the same"
                 )
             change.source, change.counts = name, {"withdrawn": len(withdrawn), "unseen": len(unseen)}
-            change.withdraws = change.changed = bool(withdrawn or unseen)
+            change.withdraws, change.changed = True, bool(withdrawn or unseen)
         return len(withdrawn), len(unseen)
 
     def restore(self, source: str, refs: Iterable[str]) -> int:
@@ -379,7 +379,7 @@ class HashList(ListFile):
                 opinion = key if affirmative is None else Opinion(algorithm, organisation, affirmative, reason)
                 changed += self.history.give_opinion(number, ref, opinion, change.number)
             change.source, change.counts = self._name_of(number), {"opinions": changed}
-            change.withdraws = change.changed = changed > 0
+            change.withdraws, change.changed = True, changed > 0
         return changed
 
     def apply_delta(
