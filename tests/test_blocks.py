@@ -425,3 +425,17 @@ def test_a_block_that_is_overwritten(tmp_path: Path, longer: bool) -> None:
     left = path.read_bytes()
     assert md5(700) not in left
     assert md5("new") not in left
+
+
+def test_importing_again_what_gained_a_digit_makes_no_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs would leave free pages behind, as many as the list has."""
+    monkeypatch.setattr(importer, "_GATHERED_ROWS", 3000)
+    kept = []
+    keep = importer.Importer._keep
+    monkeypatch.setattr(importer.Importer, "_keep", lambda self, *of: (kept.append(1), keep(self, *of)))
+    entries = [Entry.make(str(n), {"md5": md5(n)}) for n in (*range(1000, 3000), *range(9000, 30_000))]
+    with HashList.open(tmp_path / "a.hml", create=True) as known:
+        known.import_entries(entries, "S")
+        summary = known.import_entries(entries, "S")
+        assert (summary.added, summary.unchanged, summary.replaced) == (0, len(entries), 0)
+        assert not kept

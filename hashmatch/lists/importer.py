@@ -35,8 +35,9 @@ _CHUNK = 1000
 _GATHERED_ROWS = 1 << 16
 _GATHERED_BYTES = 32 << 20
 #: What lies among what came before is stored at once where it has at least so many rows, on average, for every block
-#: that it touches: reading and rewriting a block, of half as many rows, then costs less than merging at the end.
-_ROWS_A_BLOCK = 256
+#: that it touches: half a block. Reading and rewriting such a block costs less than merging at the end, and where the
+#: list holds these rows already, nothing is rewritten.
+_ROWS_A_BLOCK = 64
 #: Rows of a block of a run: of every run at least one such block is in memory while they are merged.
 _RUN_ROWS = 128
 #: Such blocks that are merged in one step.
