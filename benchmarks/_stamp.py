@@ -4,39 +4,21 @@ from __future__ import annotations
 
 import os
 import platform
-from importlib import metadata
-from pathlib import Path
+
+from hashmatch.bench import machine
 
 __all__ = ["show_stamp", "stamp"]
-
-_PACKAGES = ("numpy", "pillow", "imagehash", "pdqhash", "faiss-cpu", "scipy", "msgspec")
-
-
-def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.lower().startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or "unknown"
-
-
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "not installed"
 
 
 def stamp() -> dict[str, object]:
     """Python, platform, processor, logical cores and the versions of the packages that matter."""
+    versions = machine.libraries()
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "processor": _processor(),
+        "processor": machine.processor(),
         "cores": os.cpu_count(),
-        "packages": {name: _version(name) for name in _PACKAGES},
+        "packages": {name: versions.get(name, "not installed") for name in machine.LIBRARIES},
     }
 
 
@@ -48,7 +30,7 @@ def show_stamp() -> None:
     packages = facts.pop("packages")
     assert isinstance(packages, dict)
     facts["kernels"] = kernels.active()
-    if hasattr(os, "getloadavg"):
-        facts["load before"] = f"{os.getloadavg()[0]:.2f}"
+    if (load := machine.load()) is not None:
+        facts["load before"] = f"{load:.2f}"
     text = ", ".join(f"{key} {value}" for key, value in (facts | packages).items())
     print(f"Machine: {text}.\n")

@@ -31,6 +31,11 @@ The tree (exit code of the command line in parentheses)::
     ├── StorageError                     (3)  the disk is full, read-only, or fails
     │   └── AuditUnwritableError         (3)  the audit log of a list cannot be added to
     ├── WorkerError                      (3)  a worker process cannot be started
+    ├── BenchmarkError                   (3)  a benchmark cannot be believed, or its results not be used
+    │   ├── BenchmarkCheckError          (3)  the answers are wrong: nothing is timed, nothing reported
+    │   ├── BenchmarkDamagedError        (3)  a document of results that is damaged, or is none
+    │   ├── BenchmarkVersionError        (3)  a document in a version that this software does not read
+    │   └── BenchmarkUnrelatedError      (3)  two documents have no ratio in common
     └── ImageError                       (4)  one image cannot be used
         ├── ImageReadError               (4)  the file cannot be read
         ├── ImageFormatError             (4)  not an allowed image format
@@ -61,6 +66,11 @@ __all__ = [
     "ArrayError",
     "AuditDamagedError",
     "AuditUnwritableError",
+    "BenchmarkCheckError",
+    "BenchmarkDamagedError",
+    "BenchmarkError",
+    "BenchmarkUnrelatedError",
+    "BenchmarkVersionError",
     "CompiledListDamagedError",
     "CompiledListError",
     "CompiledListForeignError",
@@ -296,6 +306,28 @@ class WorkerError(HashMatchError):
     """A worker process cannot be started."""
 
     exit_code = 3
+
+
+class BenchmarkError(HashMatchError):
+    """A benchmark whose figures cannot be believed, or a document of results that cannot be used."""
+
+    exit_code = 3
+
+
+class BenchmarkCheckError(BenchmarkError):
+    """The answers of what was to be timed are not those of the reference: nothing is timed, and nothing reported."""
+
+
+class BenchmarkDamagedError(BenchmarkError):
+    """A document of results that is damaged, or is no such document."""
+
+
+class BenchmarkVersionError(BenchmarkError):
+    """A document of results in a version of the format that this software does not read."""
+
+
+class BenchmarkUnrelatedError(BenchmarkError):
+    """Two documents of results that have no ratio in common: there is nothing to compare."""
 
 
 class ImageError(HashMatchError):

@@ -29,6 +29,7 @@ LAYERS = (
     ("match_result",),
     ("matcher",),
     ("scan", "report", "lookup"),
+    ("bench",),
     ("cli",),
     ("__main__",),
 )
@@ -36,7 +37,9 @@ LAYERS = (
 FORBIDDEN = {("lists", "hashing")}
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 
-#: Library -> the only module that may import it.
+#: The other side of a benchmark, which may import the libraries that it runs.
+PEERS = "bench/peers.py"
+#: Library -> the only module that may import it, but for `PEERS`.
 ONE_IMPORTER = {
     "faiss": "index/hamming.py",
     "PIL": "imaging.py",
@@ -46,7 +49,7 @@ ONE_IMPORTER = {
     "msgspec": "lists/formats/json_stream.py",
 }
 #: Modules that import what a variable names: the public names, the verbs, and the libraries whose versions are shown.
-COMPUTED_IMPORTS = {"__init__.py", "cli/__init__.py", "cli/doctor_.py"}
+COMPUTED_IMPORTS = {"__init__.py", "cli/__init__.py", "cli/doctor_.py", PEERS}
 
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
@@ -124,8 +127,8 @@ def test_one_importer(library: str) -> None:
         for _, name in imports_of(path)
         if name is not None and (name == library or name.startswith(f"{library}."))
     }
-    assert importers <= {ONE_IMPORTER[library]}
-    assert importers
+    assert importers <= {ONE_IMPORTER[library], PEERS}
+    assert ONE_IMPORTER[library] in importers
 
 
 def test_computed_imports() -> None:
@@ -228,7 +231,9 @@ def test_version_and_help_load_no_library(arguments: list[str]) -> None:
     assert not loaded(arguments) & (HEAVY | {"numpy"})
 
 
-@pytest.mark.parametrize("verb", ["hash", "list", "compile", "match", "lookup", "scan", "compare", "doctor", "demo"])
+@pytest.mark.parametrize(
+    "verb", ["hash", "list", "compile", "match", "lookup", "scan", "compare", "doctor", "demo", "bench"]
+)
 def test_the_help_of_a_verb_loads_no_heavy_library(verb: str) -> None:
     assert not loaded([verb, "--help"]) & HEAVY
 
