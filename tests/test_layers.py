@@ -231,9 +231,7 @@ def test_version_and_help_load_no_library(arguments: list[str]) -> None:
     assert not loaded(arguments) & (HEAVY | {"numpy"})
 
 
-@pytest.mark.parametrize(
-    "verb", ["hash", "list", "compile", "match", "lookup", "scan", "compare", "doctor", "demo", "bench"]
-)
+@pytest.mark.parametrize("verb", ["hash", "list", "compile", "match", "lookup", "scan", "compare", "doctor", "demo"])
 def test_the_help_of_a_verb_loads_no_heavy_library(verb: str) -> None:
     assert not loaded([verb, "--help"]) & HEAVY
 
