@@ -37,7 +37,8 @@ LAYERS = (
 FORBIDDEN = {("lists", "hashing")}
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 
-#: The other side of a benchmark, which may import the libraries that it runs.
+#: The other side of a benchmark: adapters of other programs, which call libraries as those libraries' users do. Through
+#: our importing module a benchmark would measure our use of them. Nothing but benchmarks may import it.
 PEERS = "bench/peers.py"
 #: Library -> the only module that may import it, but for `PEERS`.
 ONE_IMPORTER = {
@@ -48,6 +49,8 @@ ONE_IMPORTER = {
     "pyarrow": "lists/arrow.py",
     "msgspec": "lists/formats/json_stream.py",
 }
+#: Libraries that only the adapters import.
+PEERS_ALONE = ("pdqhash", "usearch", "perception")
 #: Modules that import what a variable names: the public names, the verbs, and the libraries whose versions are shown.
 COMPUTED_IMPORTS = {"__init__.py", "cli/__init__.py", "cli/doctor_.py", PEERS}
 
@@ -119,16 +122,35 @@ def test_imports_point_down(path: Path) -> None:
     assert not violations(home, imports_of(path))
 
 
-@pytest.mark.parametrize("library", ONE_IMPORTER)
-def test_one_importer(library: str) -> None:
-    importers = {
+def importers_of(library: str) -> set[str]:
+    """Modules that import a library or a part of it."""
+    return {
         path.relative_to(PACKAGE).as_posix()
         for path in SOURCES
         for _, name in imports_of(path)
         if name is not None and (name == library or name.startswith(f"{library}."))
     }
+
+
+@pytest.mark.parametrize("library", ONE_IMPORTER)
+def test_one_importer(library: str) -> None:
+    importers = importers_of(library)
     assert importers <= {ONE_IMPORTER[library], PEERS}
-    assert ONE_IMPORTER[library] in importers
+    assert importers - {PEERS}
+
+
+@pytest.mark.parametrize("library", PEERS_ALONE)
+def test_libraries_of_peers_only(library: str) -> None:
+    assert importers_of(library) == {PEERS}
+
+
+@pytest.mark.parametrize("library", ["hashmatch._native", "pyarrow", "msgspec"])
+def test_peers_import_no_library_that_is_no_peer(library: str) -> None:
+    assert PEERS not in importers_of(library)
+
+
+def test_peers_are_imported_by_benchmarks_only() -> None:
+    assert all(path.startswith(("bench/", "cli/bench")) for path in importers_of("hashmatch.bench.peers"))
 
 
 def test_computed_imports() -> None:
@@ -204,7 +226,7 @@ else:
 print()
 print(json.dumps([code, sorted(name.partition(".")[0] for name in sys.modules)]))
 """
-HEAVY = {"faiss", "scipy", "PIL", "imagehash", "pywt", "pdqhash", "pyarrow", "msgspec"}
+HEAVY = {"faiss", "scipy", "PIL", "imagehash", "pywt", "pdqhash", "pyarrow", "msgspec", "usearch", "cv2"}
 
 
 def loaded(arguments: list[str] | None) -> set[str]:
