@@ -60,10 +60,14 @@ bench: $(VENV)/.test         ## run every benchmark and write its figures; see b
 	$(BIN)/python benchmarks/run_all.py
 
 CHECKS := $(wildcard tests/native/*_check.c)
+# The published vectors, without the library: one file that links nothing of ours.
+VECTORS := -std=c11 -O2 -Wall -Wextra -Wpedantic -Wshadow -Werror tests/native/vectors.c
 
-check-native:                ## compare all native kernels of this machine with scalar code, without Python
+check-native:                ## compare all native kernels of this machine with scalar code, and check the test vectors, without Python
 	$(PYTHON) tests/native/build.py --cc "$(COMPILER)" build/native/check $(CHECKS)
 	build/native/check
+	$(COMPILER) $(VECTORS) -o build/native/vectors -lm
+	build/native/vectors testvectors
 
 # Linked statically, so that the emulator needs no libraries of the other machine.
 CROSS := aarch64-linux-gnu-gcc
@@ -73,6 +77,8 @@ check-neon:                  ## the same for aarch64, under an emulator
 	@if command -v $(CROSS) >/dev/null && command -v $(QEMU) >/dev/null; then \
 	    set -ex; $(PYTHON) tests/native/build.py --cc $(CROSS) --machine aarch64 --flags=-static build/neon/check $(CHECKS); \
 	    $(QEMU) build/neon/check; \
+	    $(CROSS) -static $(VECTORS) -o build/neon/vectors -lm; \
+	    $(QEMU) build/neon/vectors testvectors; \
 	elif echo " $(WITHOUT) " | grep -q " neon "; then \
 	    echo "left out: the NEON kernels are not checked ($(CROSS) or $(QEMU) is not here)"; \
 	else \
