@@ -9,7 +9,7 @@ COMPILER := $(firstword $(foreach cc,$(if $(filter default,$(origin CC)),,$(firs
 NATIVE   := $(if $(filter 0,$(HASHMATCH_BUILD_NATIVE)),0,$(if $(COMPILER),1,0))
 
 # What tests need and a user's machine may lack. CI installs it; elsewhere what is missing is left out by name, and said so.
-MISSING := $(foreach tool,hashdeep hfind fiwalk mke2fs mkfs.vfat mcopy sqlite3 strace,$(if $(shell command -v $(tool) 2>/dev/null),,$(tool))) $(if $(filter 0,$(NATIVE)),native)
+MISSING := $(foreach tool,hashdeep hfind fiwalk mke2fs mkfs.vfat mcopy sqlite3 strace git,$(if $(shell command -v $(tool) 2>/dev/null),,$(tool))) $(if $(filter 0,$(NATIVE)),native)
 WITHOUT := $(strip $(MISSING) $(HASHMATCH_TEST_WITHOUT))
 GET_hashdeep := apt-get install hashdeep
 GET_hfind    := apt-get install sleuthkit
@@ -19,6 +19,7 @@ GET_mkfs.vfat := apt-get install dosfstools
 GET_mcopy    := apt-get install mtools
 GET_sqlite3  := apt-get install sqlite3
 GET_strace   := apt-get install strace
+GET_git      := apt-get install git
 GET_native   := a C compiler, and HASHMATCH_BUILD_NATIVE other than 0
 
 # The extension is built again when any of these changes.
@@ -32,7 +33,7 @@ KERNEL_TESTS := $(addprefix tests/test_,code_index.py delimited_rows.py euclidea
 SANITIZE := build/sanitize
 SANITIZE_FLAGS := -fsanitize=address,undefined -fno-sanitize-recover=undefined
 
-.PHONY: demo test test-slow lint format docs bench check-native check-neon fuzz sanitize sanitize-kernels clean
+.PHONY: demo test test-slow lint format docs bench check-native check-neon check-instructions fuzz sanitize sanitize-kernels clean
 
 demo: $(VENV)/.demo          ## make benign images and a list, run the whole job, print the report
 	$(BIN)/hashmatch demo
@@ -84,6 +85,16 @@ check-neon:                  ## the same for aarch64, under an emulator
 	else \
 	    echo "$(CROSS) or $(QEMU) is not here: apt-get install gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user," >&2; \
 	    echo "or leave the NEON kernels out by name: HASHMATCH_TEST_WITHOUT=neon" >&2; exit 1; \
+	fi
+
+# Exit code 3: there is nothing that was built by this compiler to compare with. The script says so; it is no fault of the tree.
+check-instructions:          ## compare how many instructions kernels take with benchmarks/instructions.json
+	@if command -v valgrind >/dev/null; then \
+	    $(PYTHON) benchmarks/instructions.py --check --cc "$(COMPILER)" || { status=$$?; [ $$status = 3 ] || exit $$status; }; \
+	elif echo " $(WITHOUT) " | grep -q " valgrind "; then \
+	    echo "left out: instructions of the kernels are not counted (valgrind is not here)"; \
+	else \
+	    echo "valgrind is not here: apt-get install valgrind, or leave it out by name: HASHMATCH_TEST_WITHOUT=valgrind" >&2; exit 1; \
 	fi
 
 FUZZ_SECONDS ?= 20
