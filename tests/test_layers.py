@@ -52,7 +52,7 @@ ONE_IMPORTER = {
 #: Libraries that only the adapters import.
 PEERS_ALONE = ("pdqhash", "usearch", "perception")
 #: Modules that import what a variable names: the public names, the verbs, and the libraries whose versions are shown.
-COMPUTED_IMPORTS = {"__init__.py", "cli/__init__.py", "cli/doctor_.py", PEERS}
+COMPUTED_IMPORTS = {"__init__.py", "cli/__init__.py", "cli/doctor_.py", "bench/run.py", PEERS}
 
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
@@ -253,7 +253,9 @@ def test_version_and_help_load_no_library(arguments: list[str]) -> None:
     assert not loaded(arguments) & (HEAVY | {"numpy"})
 
 
-@pytest.mark.parametrize("verb", ["hash", "list", "compile", "match", "lookup", "scan", "compare", "doctor", "demo"])
+@pytest.mark.parametrize(
+    "verb", ["hash", "list", "compile", "match", "lookup", "scan", "compare", "doctor", "demo", "bench"]
+)
 def test_the_help_of_a_verb_loads_no_heavy_library(verb: str) -> None:
     assert not loaded([verb, "--help"]) & HEAVY
 

@@ -31,6 +31,7 @@ class Contestant:
         ours: whether it is hashmatch.
         share: the part of the case's work that ``work`` does, over 0 and at most 1. Seconds are scaled to all of it.
         memory_bytes: what it keeps in memory for the case, or None where that is not known.
+        recall: the share of the answers that it finds, 0 to 1; None where it finds all of them.
         after: undoes what ``work`` did, untimed; with it nothing is repeated within a round.
     """
 
@@ -41,6 +42,7 @@ class Contestant:
     ours: bool = False
     share: float = 1.0
     memory_bytes: int | None = None
+    recall: float | None = None
     after: Callable[[], None] | None = None
 
 

@@ -95,6 +95,7 @@ def measured(case: Case, rounds: int) -> dict[str, Any]:
                 "ours": side.ours,
                 "seconds": seconds[side.name],
                 "memory_bytes": side.memory_bytes,
+                "recall": side.recall,
             }
             for side in case.contestants
         ],
@@ -242,7 +243,9 @@ def _check_contestants(where: str, found: Any) -> None:
     for side in found:
         if not isinstance(side, dict) or not isinstance(side.get("name"), str):
             raise ValueError(f"{where}: a contestant has no name")
-        seconds = side.get("seconds")
+        if "seconds" not in side:  # documents of other figures than times
+            continue
+        seconds = side["seconds"]
         if not isinstance(seconds, list) or not seconds or not all(_positive(value) for value in seconds):
             raise ValueError(f"{where}: seconds of {shorten(side['name'])}; expected positive numbers, one a round")
 
@@ -252,7 +255,8 @@ def _positive(value: Any) -> bool:
 
 
 def sides(read: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any]]]:
-    """(result, contestant) of every contestant of a document."""
+    """(result, contestant) of every contestant of a document that was timed."""
     for result in read["results"]:
         for side in result.get("contestants", []):
-            yield result, side
+            if "seconds" in side:
+                yield result, side

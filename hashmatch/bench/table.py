@@ -46,11 +46,15 @@ def _rows(result: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
         yield (
             f"{result['suite']}, {result['case']}" if not number else "",
             parameters if not number else "",
-            f"{name} {side['version']}".strip(),
+            f"{name} {side['version']}".strip() + _recall(side.get("recall")),
             f"{figure['median']:.4g} ({figure['low']:.4g} to {figure['high']:.4g})",
             f"{_rate(figure['per_second'])} {result['unit']}",
             f"{ratio['median']:.3g} ({ratio['low']:.3g} to {ratio['high']:.3g})" if ratio else "1",
         )
+
+
+def _recall(value: float | None) -> str:
+    return "" if value is None else f", finds {value:.1%}"
 
 
 def _number(value: Any) -> str:

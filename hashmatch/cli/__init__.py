@@ -31,6 +31,7 @@ VERBS = {
     "match": "Match hash lists from elsewhere against a list.",
     "lookup": "Look up millions of digests, one line of output for each, in order.",
     "scan": "Hash images in folders and match them against a list.",
+    "bench": "Measure hashmatch beside other programs; compare two measurements.",
     "doctor": "Show versions, kernels and limits, and what is missing.",
 }
 

@@ -1,0 +1,209 @@
+"""Suite ``match``: looking hashes up in a compiled list, near and equal."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hashmatch._version import __version__
+from hashmatch.algorithms import ALGORITHMS
+from hashmatch.bench import data, peers
+from hashmatch.bench.measure import Contestant
+from hashmatch.bench.result import OURS, Case
+from hashmatch.bench.suites import Plan, expect
+from hashmatch.index.build import HashColumn, Rows, write_compiled
+from hashmatch.index.compiled import CompiledList
+from hashmatch.index.search import Searcher
+
+__all__ = ["brute_force", "run"]
+
+Codes = NDArray[np.uint8]
+
+#: Comparisons of codes that the brute force may make: some seconds.
+_CHECKED = 200_000_000
+#: Comparisons of codes that a peer may make in one round, by its queries times the list.
+_TIMED = 2_000_000_000
+_FEWEST = 16
+
+
+def run(plan: Plan) -> Iterator[Case]:
+    """Near search of pdq and phash, and MD5 digests, for every size."""
+    for size in plan.sizes:
+        for algorithm in ("pdq", "phash"):
+            yield from _near(plan, algorithm, size)
+        yield from _equal(plan, size)
+
+
+def brute_force(codes: Codes, queries: Codes, radius: int) -> peers.Found:
+    """All pairs within ``radius`` bits, inclusive, by comparing all with all, ordered by query and position."""
+    width = codes.shape[1]
+    words = codes.view(np.uint64) if width % 8 == 0 else codes
+    offsets, positions, distances = [0], [], []
+    for query in queries:
+        own = query.view(np.uint64) if width % 8 == 0 else query
+        far = np.bitwise_count(words ^ own).sum(axis=1, dtype=np.int64)
+        near = np.flatnonzero(far <= radius)
+        positions.append(near)
+        distances.append(far[near])
+        offsets.append(offsets[-1] + len(near))
+    empty = [np.zeros(0, np.int64)]
+    return peers.Found(
+        np.array(offsets, np.int64), np.concatenate([*empty, *positions]), np.concatenate([*empty, *distances])
+    )
+
+
+def _near(plan: Plan, algorithm: str, size: int) -> Iterator[Case]:
+    item = ALGORITHMS[algorithm]
+    codes = data.codes(size, item.width, plan.seed, plan.skew)
+    queries = _queries(plan, codes, item.radius)
+    with tempfile.TemporaryDirectory(prefix="hashmatch-bench-", ignore_cleanup_errors=True) as folder:
+        path = Path(folder) / "list.hmx"
+        _write(path, algorithm, codes)
+        with CompiledList.open(path) as compiled:
+            searcher = Searcher(compiled, threads=plan.threads)
+            searcher.prepare()
+            yield _near_case(plan, algorithm, codes, queries, searcher, path)
+
+
+def _near_case(plan: Plan, algorithm: str, codes: Codes, queries: Codes, searcher: Searcher, path: Path) -> Case:
+    radius, size = ALGORITHMS[algorithm].radius, len(codes)
+    compared = min(len(queries), max(_FEWEST, _CHECKED // size))
+    truth = brute_force(codes, queries[:compared], radius)
+    found = _in_order(peers.Found(*searcher.search_codes(algorithm, queries, radius)))
+    expect(_same(_first(found, compared), truth), f"match {algorithm}, {size:,} entries, beside the brute force")
+    sides = [
+        Contestant(
+            OURS,
+            __version__,
+            lambda: searcher.search_codes(algorithm, queries, radius),
+            f"Searcher.search_codes: {searcher.engines_used[algorithm]}",
+            ours=True,
+            memory_bytes=path.stat().st_size,
+        )
+    ]
+    few = min(len(queries), max(_FEWEST, _TIMED // size))
+    for peer in plan.present(peers.search_peers()):
+        peer.prepare(codes, radius, plan.threads)
+        theirs = _in_order(peer.run(queries[:few]))
+        part = _first(found, few)
+        detail = f"{peer.detail}; {few:,} of {len(queries):,} queries" if few < len(queries) else peer.detail
+        recall = None if peer.exact else peers.recall(theirs, part)
+        if recall is None and not _same(theirs, part):
+            plan.leave_out(peers.Absent(peer.name, f"gave wrong answers for {algorithm} of {size:,} entries"))
+            continue
+        sides.append(
+            Contestant(
+                peer.name,
+                peer.version,
+                lambda peer=peer: peer.run(queries[:few]),  # type: ignore[misc]
+                detail,
+                share=few / len(queries),
+                recall=recall,
+            )
+        )
+    return Case(
+        "match",
+        f"{algorithm}-range",
+        {
+            "entries": size,
+            "queries": len(queries),
+            "radius": radius,
+            "threads": plan.threads,
+            "skew": plan.skew,
+        },
+        "queries",
+        len(queries),
+        f"{compared:,} of {len(queries):,} queries with a brute force, pair by pair ({len(truth.positions):,} pairs); "
+        "exact peers' answers with ours",
+        sides,
+    )
+
+
+def _queries(plan: Plan, codes: Codes, radius: int) -> Codes:
+    """Planted at every distance from 0 to a little beyond the radius, as many of each, in mixed order."""
+    distances = np.arange(plan.queries) % (radius + 3)
+    order = np.random.default_rng(plan.seed).permutation(plan.queries)
+    return data.planted(codes, distances[order], plan.seed + 1).queries
+
+
+def _write(path: Path, algorithm: str, values: Codes) -> None:
+    """A compiled list of ``values``, one row each."""
+    count = len(values)
+    rows = Rows(
+        ref_text=b"".join(b"%010d" % row for row in range(count)),
+        ref_offsets=np.arange(count + 1, dtype=np.uint64) * np.uint64(10),
+        source=np.zeros(count, np.uint32),
+        category=np.zeros(count, np.uint32),
+        media=np.ones(count, np.uint8),
+        size=np.full(count, -1, np.int64),
+        quality=np.full(count, 100, np.uint8),
+        hashes={algorithm: HashColumn(values, np.arange(count, dtype=np.uint32))},
+    )
+    write_compiled(path, rows, snapshot=bytes(32), role="known", sources=["generated"], categories=[])
+
+
+def _in_order(found: peers.Found) -> peers.Found:
+    """The results of each query by position."""
+    query = np.repeat(np.arange(len(found.offsets) - 1), np.diff(found.offsets))
+    order = np.lexsort((found.positions, query))
+    return peers.Found(found.offsets, found.positions[order], found.distances[order])
+
+
+def _first(found: peers.Found, count: int) -> peers.Found:
+    end = int(found.offsets[count])
+    return peers.Found(found.offsets[: count + 1], found.positions[:end], found.distances[:end])
+
+
+def _same(a: peers.Found, b: peers.Found) -> bool:
+    return all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+# ---------------------------------------------------------------------- digests
+
+
+def _equal(plan: Plan, size: int) -> Iterator[Case]:
+    digests = data.codes(size, ALGORITHMS["md5"].width, plan.seed)
+    missing = data.codes(plan.queries - plan.queries // 2, 16, plan.seed + 2)
+    held = digests[np.random.default_rng(plan.seed).integers(0, size, plan.queries // 2)]
+    queries = np.concatenate([held, missing])[np.random.default_rng(plan.seed + 3).permutation(plan.queries)]
+    raw = [query.tobytes() for query in queries]
+    known = {digest.tobytes() for digest in digests}
+    truth = [query in known for query in raw]
+    with tempfile.TemporaryDirectory(prefix="hashmatch-bench-", ignore_cleanup_errors=True) as folder:
+        path = Path(folder) / "list.hmx"
+        _write(path, "md5", digests)
+        with CompiledList.open(path) as compiled:
+            searcher = Searcher(compiled, threads=plan.threads)
+
+            def ours() -> Any:
+                return searcher.search_digests("md5", queries)
+
+            expect(np.diff(ours()[0]).astype(bool).tolist() == truth, f"match md5, {size:,} entries")
+            sides = [
+                Contestant(OURS, __version__, ours, "Searcher.search_digests", ours=True),
+                Contestant("python-set", "", lambda: [query in known for query in raw], "a set of bytes, in memory"),
+                *_lookups(plan, digests, queries, truth, Path(folder)),
+            ]
+            yield Case(
+                "match",
+                "md5",
+                {"entries": size, "queries": plan.queries},
+                "queries",
+                plan.queries,
+                f"all {plan.queries:,} answers with a Python set's, {sum(truth):,} of them hits",
+                sides,
+            )
+
+
+def _lookups(plan: Plan, digests: Codes, queries: Codes, truth: Sequence[bool], folder: Path) -> Iterator[Contestant]:
+    for peer in plan.present(peers.lookup_peers()):
+        peer.prepare([d.tobytes().hex() for d in digests], [q.tobytes().hex() for q in queries], folder)
+        if list(peer.run()) != list(truth):
+            plan.leave_out(peers.Absent(peer.name, f"gave wrong answers for md5 of {len(digests):,} entries"))
+            continue
+        yield Contestant(peer.name, peer.version, peer.run, f"{peer.detail}; a process of its own")
