@@ -347,7 +347,7 @@ class TestWorkflow:
         commands = [line.strip().removeprefix("run: ") for line in self.text.splitlines() if "#" not in line]
         wanted = [
             "python -m pip install hashmatch",
-            "hashmatch bench hash match --json new.json",
+            "hashmatch bench hash match --rounds 9 --json new.json",
             "hashmatch bench compare",
         ]
         at = [next(i for i, line in enumerate(commands) if line.startswith(start)) for start in wanted]
