@@ -183,10 +183,14 @@ class FaissFlat:
 
     def prepare(self, codes: Codes, radius: int, threads: int = 1) -> None:
         """See `SearchPeer.prepare`."""
-        self._radius, self._threads = radius, threads
+        self.set_search(radius, threads)
         self._index = self._make(codes.shape[1] * 8, radius)
         self._faiss.omp_set_num_threads(threads)
         self._index.add(codes)
+
+    def set_search(self, radius: int, threads: int) -> None:
+        """Another radius (inclusive) or number of threads for the index that stands."""
+        self._radius, self._threads = radius, threads
 
     def run(self, queries: Codes) -> Found:
         """See `SearchPeer.run`."""
