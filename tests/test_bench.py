@@ -324,6 +324,25 @@ def test_a_peer_that_fails_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert plan.absent == [peers.Absent("broken", "failed at phash: RuntimeError: no")]
 
 
+def test_peers_that_would_take_too_long_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(match, "_MOST_ENTRIES", {"python-set": (299, "so"), "faiss-multi-hash": (1, "so")})
+    read = run(["match"], SMALL, rounds=1)
+    named = {absent["name"]: absent["reason"] for absent in read["absent"]}
+    assert named["python-set"] == "is not run on more than 299 entries: so"
+    assert "faiss-multi-hash" in named
+    assert not {"python-set", "faiss-multi-hash"} & {peer for result in read["results"] for peer in result["ratios"]}
+    assert set(read["results"][0]["ratios"]) >= {"faiss-flat"}
+
+
+def test_references_and_held_digests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(match, "_BLOCK", 7)
+    assert match._references(25) == b"".join(b"%010d" % row for row in range(25))
+    digests = np.arange(64, dtype=np.uint8).reshape(4, 16)
+    queries = digests[[2, 0, 0]].copy()
+    queries[1, 15] ^= 1
+    assert match._held(digests, queries) == [True, False, True]
+
+
 @pytest.mark.parametrize(
     "plan",
     [

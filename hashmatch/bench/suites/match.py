@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -29,6 +30,15 @@ _CHECKED = 200_000_000
 #: Comparisons of codes that a peer may make in one round, by its queries times the list.
 _TIMED = 2_000_000_000
 _FEWEST = 16
+#: Entries up to which a peer is run, and what stands in the way of more.
+_MOST_ENTRIES = {
+    "usearch": (300_000, "building its graph takes minutes"),
+    "faiss-multi-hash": (3_000_000, "its tables take gigabytes"),
+    "hfind": (3_000_000, "its index takes minutes to sort"),
+    "python-set": (10_000_000, "it takes gigabytes"),
+}
+#: Rows whose references are made at a time.
+_BLOCK = 1 << 20
 
 
 def run(plan: Plan) -> Iterator[Case]:
@@ -88,6 +98,8 @@ def _near_case(plan: Plan, algorithm: str, codes: Codes, queries: Codes, searche
     ]
     few = min(len(queries), max(_FEWEST, _TIMED // size))
     for peer in plan.present(peers.search_peers()):
+        if _too_large(plan, peer.name, size):
+            continue
         peer.prepare(codes, radius, plan.threads)
         theirs = _in_order(peer.run(queries[:few]))
         part = _first(found, few)
@@ -124,6 +136,14 @@ def _near_case(plan: Plan, algorithm: str, codes: Codes, queries: Codes, searche
     )
 
 
+def _too_large(plan: Plan, name: str, size: int) -> bool:
+    """Whether a peer is left out of a case, as ``size`` is more than it can be asked; it is then listed as absent."""
+    most, why = _MOST_ENTRIES.get(name, (size, ""))
+    if size > most:
+        plan.leave_out(peers.Absent(name, f"is not run on more than {most:,} entries: {why}"))
+    return size > most
+
+
 def _queries(plan: Plan, codes: Codes, radius: int) -> Codes:
     """Planted at every distance from 0 to a little beyond the radius, as many of each, in mixed order."""
     distances = np.arange(plan.queries) % (radius + 3)
@@ -135,7 +155,7 @@ def _write(path: Path, algorithm: str, values: Codes) -> None:
     """A compiled list of ``values``, one row each."""
     count = len(values)
     rows = Rows(
-        ref_text=b"".join(b"%010d" % row for row in range(count)),
+        ref_text=_references(count),
         ref_offsets=np.arange(count + 1, dtype=np.uint64) * np.uint64(10),
         source=np.zeros(count, np.uint32),
         category=np.zeros(count, np.uint32),
@@ -145,6 +165,15 @@ def _write(path: Path, algorithm: str, values: Codes) -> None:
         hashes={algorithm: HashColumn(values, np.arange(count, dtype=np.uint32))},
     )
     write_compiled(path, rows, snapshot=bytes(32), role="known", sources=["generated"], categories=[])
+
+
+def _references(count: int) -> bytes:
+    """The numbers from 0 to ``count - 1`` in ten digits each."""
+    places = 10 ** np.arange(9, -1, -1, dtype=np.int64)
+    return b"".join(
+        (np.arange(start, min(start + _BLOCK, count))[:, None] // places % 10 + ord("0")).astype(np.uint8).tobytes()
+        for start in range(0, count, _BLOCK)
+    )
 
 
 def _in_order(found: peers.Found) -> peers.Found:
@@ -172,8 +201,7 @@ def _equal(plan: Plan, size: int) -> Iterator[Case]:
     held = digests[np.random.default_rng(plan.seed).integers(0, size, plan.queries // 2)]
     queries = np.concatenate([held, missing])[np.random.default_rng(plan.seed + 3).permutation(plan.queries)]
     raw = [query.tobytes() for query in queries]
-    known = {digest.tobytes() for digest in digests}
-    truth = [query in known for query in raw]
+    truth = _held(digests, queries)
     with tempfile.TemporaryDirectory(prefix="hashmatch-bench-", ignore_cleanup_errors=True) as folder:
         path = Path(folder) / "list.hmx"
         _write(path, "md5", digests)
@@ -186,7 +214,7 @@ def _equal(plan: Plan, size: int) -> Iterator[Case]:
             expect(np.diff(ours()[0]).astype(bool).tolist() == truth, f"match md5, {size:,} entries")
             sides = [
                 Contestant(OURS, __version__, ours, "Searcher.search_digests", ours=True),
-                Contestant("python-set", "", lambda: [query in known for query in raw], "a set of bytes, in memory"),
+                *_python_set(plan, digests, raw, truth),
                 *_lookups(plan, digests, queries, truth, Path(folder)),
             ]
             yield Case(
@@ -195,13 +223,32 @@ def _equal(plan: Plan, size: int) -> Iterator[Case]:
                 {"entries": size, "queries": plan.queries},
                 "queries",
                 plan.queries,
-                f"all {plan.queries:,} answers with a Python set's, {sum(truth):,} of them hits",
+                f"all {plan.queries:,} answers with a comparison of all with all, {sum(truth):,} of them hits",
                 sides,
             )
 
 
+def _held(digests: Codes, queries: Codes) -> list[bool]:
+    """Whether each query is one of ``digests``, without an index: by the first 8 bytes of all, then by all bytes."""
+    alike = np.isin(digests.view(np.uint64)[:, 0], queries.view(np.uint64)[:, 0])
+    held = {digest.tobytes() for digest in digests[alike]}
+    return [query.tobytes() in held for query in queries]
+
+
+def _python_set(plan: Plan, digests: Codes, raw: Sequence[bytes], truth: Sequence[bool]) -> Iterator[Contestant]:
+    if _too_large(plan, "python-set", len(digests)):
+        return
+    known = {digest.tobytes() for digest in digests}
+    expect([query in known for query in raw] == list(truth), "match md5: a Python set beside the comparison of all")
+    yield Contestant(
+        "python-set", platform.python_version(), lambda: [query in known for query in raw], "a set of bytes, in memory"
+    )
+
+
 def _lookups(plan: Plan, digests: Codes, queries: Codes, truth: Sequence[bool], folder: Path) -> Iterator[Contestant]:
     for peer in plan.present(peers.lookup_peers()):
+        if _too_large(plan, peer.name, len(digests)):
+            continue
         peer.prepare([d.tobytes().hex() for d in digests], [q.tobytes().hex() for q in queries], folder)
         if list(peer.run()) != list(truth):
             plan.leave_out(peers.Absent(peer.name, f"gave wrong answers for md5 of {len(digests):,} entries"))
