@@ -24,6 +24,7 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import json
+import math
 import os
 import platform
 import re
@@ -393,9 +394,8 @@ def base_of(
         commit = baseline_commit(tree)
         if not sources_changed(tree, commit):
             return None, f"{why}; nothing has changed in the kernels since the baseline was written"
-        return again(
-            tree, commit
-        ), f"{why}; so the baseline's commit {commit[:12]} was built and counted by the same compiler"
+        base = again(tree, commit)
+        return base, f"commit {commit[:12]}, which wrote the baseline, built by the same compiler; {why}"
     except NotMeasuredError as error:
         raise NotMeasuredError(f"{why}; {error}") from error
 
@@ -451,6 +451,8 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--cc", default=default_compiler(), help="the compiler, with options if need be")
     args = parser.parse_args(arguments)
+    if not (math.isfinite(args.threshold) and args.threshold >= 0):
+        parser.error("--threshold: expected percent, 0 or more")
     try:
         if args.measured:
             new = json.loads(args.measured.read_text(encoding="utf-8"))

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import jsonschema
 import pytest
 
 ROOT = Path(__file__).parents[1]
@@ -94,6 +95,11 @@ class TestCheck:
     def test_the_threshold_can_be_set(self, baseline: dict[str, Any], tmp_path: Path) -> None:
         assert check(tmp_path, baseline, scaled(baseline, 1.02), "--threshold", "1") == 1
         assert check(tmp_path, baseline, scaled(baseline, 1.02), "--threshold", "2.5") == 0
+
+    @pytest.mark.parametrize("threshold", ["nan", "inf", "-1", "much"])
+    def test_a_threshold_that_nothing_exceeds(self, baseline: dict[str, Any], tmp_path: Path, threshold: str) -> None:
+        with pytest.raises(SystemExit, match="2"):
+            check(tmp_path, baseline, scaled(baseline, 2), f"--threshold={threshold}")
 
     def test_without_check_a_rise_is_only_shown(
         self, baseline: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -302,15 +308,16 @@ def test_reading_a_line() -> None:
     assert line == ("flat", "pairs", 160000, "de205eaed808c8a4", {"entries": 20000, "queries": 8})
 
 
-def test_the_baseline_holds_what_the_driver_counts(baseline: dict[str, Any]) -> None:
-    """A case that is added to the driver and not measured would be compared with nothing."""
+def test_the_baseline(baseline: dict[str, Any]) -> None:
+    """It is a document of results, and holds every case of the driver: others would be compared with nothing."""
     driver = (ROOT / "tests" / "native" / "instructions.c").read_text(encoding="utf-8")
     named = set(re.findall(r'tell(?:_pixels)?\((?:[^"]*\? )?"([a-z0-9-]+)"', driver))
     cases = {result["case"] for result in baseline["results"]}
     assert named
     assert named <= cases
     assert {"flat", "pdq", "pdq-exact", "pdq-dihedral", "euclidean", "euclidean-few"} <= cases
-    assert baseline["format"] == "hashmatch bench"
+    schema = json.loads((ROOT / "benchmarks" / "schema.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator(schema).validate(baseline)
     assert all(result["suite"] == "instructions" for result in baseline["results"])
     both = [result for result in baseline["results"] if set(result["figures"]) == {"portable", "avx2"}]
     assert len(both) >= 20
