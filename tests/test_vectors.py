@@ -81,12 +81,29 @@ def test_schema(schema: Any, name: str) -> None:
         ("report.json", lambda v: v["expect"][0].update(verdict="maybe")),
         ("lists/expect.json", lambda v: v["input"].pop("file")),
         ("digests.json", lambda v: v.update(surplus=1)),
+        ("report.json", lambda v: v["input"].pop("opinions")),
     ],
 )
 def test_schema_refuses(schema: Any, name: str, change: Any) -> None:
     document = load(name)
     change(document["vectors"][0])
     assert not schema.is_valid(document)
+
+
+@pytest.mark.parametrize("key", ["licence", "limits", "units"])
+def test_schema_refuses_a_head_without(schema: Any, key: str) -> None:
+    document = load("digests.json")
+    assert schema.is_valid(document)
+    del document[key]
+    assert not schema.is_valid(document)
+
+
+def test_licence_is_the_same_everywhere() -> None:
+    """It is the owner's to choose; what is said meanwhile must not differ from file to file."""
+    (licence,) = {load(name)["licence"] for name in JSON_FILES}
+    readme = (FOLDER / "README.md").read_text(encoding="utf-8")
+    for sentence in licence.split(". "):
+        assert sentence.removesuffix(".") in " ".join(readme.split())
 
 
 def test_size() -> None:
@@ -526,6 +543,15 @@ def test_report(vector: Vector, tmp_path: Path, batch: int) -> None:
         for item in given["retract"]:
             known.retract(item["source"], [item["ref"]])
     allow = make_list(tmp_path / "good.hml", given["known_good"], "known-good") if given["known_good"] else None
+    for said in given["opinions"]:
+        with HashList.open(path if said["of"] == "list" else tmp_path / "good.hml") as known:
+            known.give_opinion(
+                said["source"],
+                [said["ref"]],
+                said["organisation"],
+                affirmative=said["affirmative"],
+                algorithm=said["algorithm"],
+            )
     queries = [
         HashRecord(
             query["name"],

@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VERSION = 1, MAX_DEPTH = 64, MAX_SIDE = 1 << 14 };
+enum { VERSION = 2, MAX_DEPTH = 64, MAX_SIDE = 1 << 14 };
 
 static const double PI = 3.14159265358979323846;
 

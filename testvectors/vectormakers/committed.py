@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from vectormakers.terms import LICENCE, LIMITS
+
 __all__ = ["Committed", "VectorError", "document", "packed", "to_json", "unpacked"]
 
 #: Raw bytes up to which data are embedded as plain base64.
@@ -88,8 +90,9 @@ def unpacked(vector: Mapping[str, Any]) -> bytes:
 
 def document(kind: str, comment: str, units: Mapping[str, str], vectors: list[Any], **more: Any) -> bytes:
     """One JSON file of vectors."""
-    head = {"format": "hashmatch-testvectors", "version": 1, "kind": kind, "comment": comment, "units": dict(units)}
-    return to_json(head | more | {"vectors": vectors})
+    head = {"format": "hashmatch-testvectors", "version": 2, "kind": kind, "comment": comment}
+    terms = {"licence": LICENCE, "limits": LIMITS[kind]}
+    return to_json(head | terms | {"units": dict(units)} | more | {"vectors": vectors})
 
 
 def to_json(value: Any) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from vectormakers.committed import document
 from vectormakers.list_files import Lists
 from vectormakers.lists_by_line import add_foreign, add_hashdeep, add_pdq, add_sums
+from vectormakers.lists_digest_sets import add_encase, add_tsk_index
 from vectormakers.lists_foreign import add_dfxml, add_hashkeeper, add_ncmec, add_nsrl2, add_vics
 from vectormakers.lists_tabular import add_csv, add_icse, add_jsonl
 
@@ -20,7 +21,7 @@ def make() -> tuple[dict[str, bytes], bytes]:
     lists = Lists()
     for add in (add_icse, add_csv, add_jsonl, add_hashdeep, add_sums, add_pdq, add_foreign):
         add(lists)
-    for add in (add_vics, add_ncmec, add_dfxml, add_nsrl2, add_hashkeeper):
+    for add in (add_vics, add_ncmec, add_dfxml, add_nsrl2, add_hashkeeper, add_encase, add_tsk_index):
         add(lists)
     units = {
         "file": "path below testvectors/",
@@ -40,7 +41,5 @@ def make() -> tuple[dict[str, bytes], bytes]:
         "skip_invalid": "what an import that skips invalid records keeps: entries, and how many records it skips; null "
         "where the file as a whole is refused all the same",
     }
-    comment = (
-        "Hash lists in most of the text formats. The hashes are bytes without meaning; none is the hash of anything."
-    )
+    comment = "Hash lists in most of the formats. The hashes are bytes without meaning; none is the hash of anything."
     return lists.files, document("lists", comment, units, lists.vectors)

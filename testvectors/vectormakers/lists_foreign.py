@@ -54,6 +54,23 @@ def add_vics(lists: Lists) -> None:
         ],
     )
     lists.invalid(
+        "vics-truncated.json",
+        "the file ends within its second medium: the first is no reason to keep half of a list",
+        document(first, second)[:-60],
+        "RecordError",
+        line=16,
+    )
+    lists.invalid(
+        "vics-photodna-short.json",
+        "PhotoDNA of 143 bytes",
+        document(first | {"PhotoDNA": base64.b64encode(raw_hash("photodna", "v1")[1:]).decode()}, second),
+        "HashTextError",
+        line=4,
+        record=1,
+        field="PhotoDNA",
+        kept=(1, 1),
+    )
+    lists.invalid(
         "vics-md5-31-digits.json",
         "an MD5 that lacks a digit, in the second of two",
         document(first, second | {"MD5": hex_hash("md5", "v2")[1:]}),
@@ -107,6 +124,13 @@ def add_ncmec(lists: Lists) -> None:
         ],
     )
     lists.invalid(
+        "ncmec-truncated.xml",
+        "the file ends within its second entry",
+        document([image], [video])[:-60],
+        "RecordError",
+        line=6,
+    )
+    lists.invalid(
         "ncmec-sha1-39-digits.xml",
         "a SHA-1 that lacks a digit",
         document([image], [video.replace(sha1, sha1[1:])]),
@@ -142,6 +166,20 @@ def add_dfxml(lists: Lists) -> None:
             entry_of("/a & b.jpg", {"md5": md5, "sha256": sha256}, size=12, metadata={"hashdigest": {"CRC32": crc}}),
             entry_of("/empty", {}, size=0, empty_digests=1),
         ],
+    )
+    lists.invalid(
+        "dfxml-entity.xml",
+        "an entity of its own: refused before it is expanded",
+        document(first).replace(b"<dfxml>", b'<!DOCTYPE dfxml [<!ENTITY a "b">]>\n<dfxml>'),
+        "RecordError",
+        line=2,
+    )
+    lists.invalid(
+        "dfxml-truncated.xml",
+        "the file ends before its last tag",
+        document(first)[:-9],
+        "RecordError",
+        line=4,
     )
     lists.invalid(
         "dfxml-size.xml",
@@ -185,6 +223,25 @@ def add_nsrl2(lists: Lists) -> None:
         ],
     )
     lists.invalid(
+        "nsrl2-truncated.txt",
+        "the last row ends within its SHA-1",
+        lines_of([header, row("r1", "a.txt", "5")], "\r\n") + row("r2", "b.txt", "6")[:20].encode(),
+        "RecordError",
+        line=3,
+        record=2,
+        kept=(1, 1),
+    )
+    lists.invalid(
+        "nsrl2-sha1-39-digits.txt",
+        "a SHA-1 that lacks a digit",
+        lines_of([header, row("r1", "a.txt", "5"), '"' + row("r2", "b.txt", "6")[2:]], "\r\n"),
+        "HashTextError",
+        line=3,
+        record=2,
+        field="SHA-1",
+        kept=(1, 1),
+    )
+    lists.invalid(
         "nsrl2-size.txt",
         "a size that is no number",
         lines_of([header, row("r1", "a.txt", "5"), row("r2", "b.txt", "x")], "\r\n"),
@@ -217,6 +274,19 @@ def add_hashkeeper(lists: Lists) -> None:
             )
             for number, label, name in ((1, "k1", "a.txt"), (2, "k2", "b, c.txt"))
         ],
+    )
+    lists.invalid(
+        "hashkeeper-md5-31-digits.hsh",
+        "an MD5 that lacks a digit",
+        lines_of(
+            [header, row(1, "k1", "a.txt"), row(2, "k2", "b.txt").replace(hex_hash("md5", "k2").upper()[:1], "", 1)],
+            "\r\n",
+        ),
+        "HashTextError",
+        line=3,
+        record=2,
+        field="hash",
+        kept=(1, 1),
     )
     lists.invalid(
         "hashkeeper-no-hash.hsh",

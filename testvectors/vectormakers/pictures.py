@@ -82,6 +82,22 @@ def _sizes() -> Iterator[Picture]:
         (97, 61, "text", "prime sides"),
         (640, 480, "shapes", "PDQ: windows of 5 and 4 pixels"),
         (1000, 40, "text", "windows of 8 and 1 pixels"),
+        (6, 5, "noise", "one pixel wider than the smallest"),
+        (5, 6, "noise", "one pixel higher than the smallest"),
+        (7, 9, "noise", "one below and one above the size to which aHash reduces"),
+        (31, 33, "noise", "one below and one above the size to which pHash reduces"),
+        (33, 31, "shapes", "the same the other way round"),
+        (
+            63,
+            63,
+            "noise",
+            "both sides one below 64; PDQ: filtered and decimated, the last row and column are samples too",
+        ),
+        (63, 64, "text", "one column less than 64x64; PDQ: filtered and decimated"),
+        (64, 63, "noise", "one row less than 64x64; PDQ: filtered and decimated"),
+        (65, 65, "noise", "both sides one above 64"),
+        (128, 127, "noise", "PDQ: the largest window of 1 pixel across, one row less down"),
+        (257, 255, "text", "PDQ: windows of 3 and 2 pixels"),
     )
     for seed, (width, height, kind, why) in enumerate(sizes, 100):
         yield Picture(f"{kind}-{width}x{height}", why, synthetic.image(seed, width, height, kind))
@@ -113,6 +129,18 @@ def _ties() -> Iterator[Picture]:
     for value, name in ((0, "black"), (128, "grey"), (255, "white")):
         flat = np.full((70, 70), value, np.uint8)
         yield Picture(f"flat-{name}-70x70", "every sample the same: every comparison is a tie but for rounding", flat)
+    rng = np.random.default_rng(8)
+    samples = np.repeat(np.array([90, 100, 110], np.uint8), (20, 24, 20))
+    yield Picture(
+        "mean-ties-8x8",
+        "not resampled by aHash, and 24 samples equal the mean of 100: a tie is no 1",
+        rng.permutation(samples).reshape(8, 8),
+    )
+    yield Picture(
+        "neighbour-ties-9x8",
+        "not resampled by dHash, and half of the neighbours are equal: a tie is no 1",
+        rng.integers(3, 5, (8, 9)).astype(np.uint8) * 40,
+    )
     y, x = np.mgrid[:64, :64]
     yield Picture("checker-1-64x64", "checkerboard of single pixels", ((x + y) % 2 * 255).astype(np.uint8))
     y, x = np.mgrid[:128, :128]
