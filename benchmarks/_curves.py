@@ -124,7 +124,7 @@ def _limits(axes: Any, at: Sequence[float], entries: Sequence[float], rates: Map
     labels = {
         "memory": "limit: each query reads the list from memory",
         "popcount": "limit: popcount of cached data (NumPy)",
-        "scan": "limit: own flat scan of cached codes",
+        "scan": "limit: own flat scan, codes in the cache",
     }
     for name, label in labels.items():
         _limit(axes, at, [rates[name] / count for count in entries], name, label, f"{gid}-{name}")
@@ -214,7 +214,8 @@ def _hashing(document: Mapping[str, Any]) -> Any:
             how = {"linestyle": "--", "marker": "", "linewidth": 1} if name.startswith("decoder") else {}
             _line(axes, found, "pixels", name, label, f"hashing-{name.replace(' ', '-')}", "pixels", **how)
     axes.yaxis.set_major_formatter(lambda value, _: f"{value / 1e6:g}")
-    axes.set(xscale="log", xlabel="pixels of a picture", ylabel="megapixels a second, one thread", ylim=(0, None))
+    axes.set(xscale="log", xlabel="pixels of a picture", ylabel="megapixels a second, one thread")
+    axes.set_ylim(0, axes.get_ylim()[1] * 1.4)  # room for the legend
     axes.set_title("PDQ of JPEG files in memory", loc="left")
-    axes.legend(loc="best")
+    axes.legend(loc="upper left", ncols=2)
     return figure

@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -41,10 +42,12 @@ SIZES = "100000,300000,1000000"
 RADII = (0, 8, 16, 24, 31, 40, 48, 56, 64)
 BATCHES = (1, 10, 100, 1_000, 10_000, 100_000)
 THREADS = (1, 2)
+#: Cases that the figures need.
+CURVES = {"limits", "picture size", "list size", "radius", "batch", "threads"}
 #: What the other curves hold still.
 RADIUS, BATCH, BITS = 31, 1_000, 256
 #: Code comparisons that FAISS is given in a round: a part of the queries, whose time is scaled.
-PAIRS = 100_000_000
+PAIRS = 50_000_000
 #: Pictures of the hashing curve: the longer side in pixels, and how many of each.
 SIDES = ((256, 16), (512, 12), (1024, 6), (2048, 2))
 
@@ -278,11 +281,13 @@ def cases(options: argparse.Namespace, peer: peers.FaissFlat, hasher: peers.Hash
         yield hash_case(hasher, side, count, options.seed)
     sizes = sorted({int(text) for text in options.sizes.split(",")})
     middle = options.middle or min(sizes, key=lambda size: abs(size - 1_000_000))
-    for skew in (0.0, 1.0):
-        every = data.codes(max(size for size in sizes if not skew or size <= middle), BITS // 8, options.seed, skew)
-        for size in sizes:
-            if size > len(every):
-                continue
+    # The list of the other curves first and the largest lists last, in case that --seconds ends the run.
+    small = [middle, *(size for size in sizes if size < middle)]
+    for skew, chosen in ((0.0, small), (1.0, small), (0.0, [size for size in sizes if size > middle])):
+        if not chosen:
+            continue
+        every = data.codes(max(chosen), BITS // 8, options.seed, skew)
+        for size in chosen:
             made = known(every[:size], skew)
             peer.prepare(made.every, RADIUS, 1)
             yield search_case("list size", made, peer, seed=options.seed)
@@ -301,6 +306,7 @@ def main() -> int:
     parser.add_argument("--sizes", default=SIZES, help="codes of the lists, with commas (default: %(default)s)")
     parser.add_argument("--middle", type=int, help="of them, the one for the other curves (default: nearest 1,000,000)")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, help="begin no case after so many, and say that the run is not whole")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--limit-bytes", type=int, default=1 << 28, help="of the array that memory is measured with")
     parser.add_argument("--json", type=Path, default=DOCUMENT, help="where the document goes (default: %(default)s)")
@@ -317,9 +323,13 @@ def main() -> int:
             return 1
         hasher = next((each for each in hashers if isinstance(each, peers.PdqHash)), None)
         results = []
+        start = time.monotonic()
         for case in cases(options, peer, hasher):
             results.append(result.measured(case, options.rounds))
             print(".", end="", file=sys.stderr, flush=True)
+            if options.seconds is not None and time.monotonic() - start > options.seconds:
+                print("\nout of time: what follows is not the whole run")
+                break
         print(file=sys.stderr)
         named = [each._asdict() for each in absent if each.name in ("faiss-flat", "pdqhash")]
         document = result.document(results, named, seed=options.seed, stamp=stamp)
@@ -327,12 +337,17 @@ def main() -> int:
         options.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
         for line in table.lines(document):
             print(line)
+    read = result.read_document(options.json)
+    missing = CURVES - {each["case"] for each in read["results"]}
+    if missing:
+        print(f"no figure is drawn: the document lacks {', '.join(sorted(missing))}")
+        return 1
     try:
         from _curves import draw
     except ModuleNotFoundError as error:
         print(f"no figure is drawn: no module {error.name} (pip install 'hashmatch[bench]')")
         return 1 if options.draw else 0
-    for path in draw(result.read_document(options.json), options.figures or options.json.parent):
+    for path in draw(read, options.figures or options.json.parent):
         print(f"drawn: {path.name}")
     return 0
 
