@@ -557,6 +557,12 @@ def test_the_command_prints_a_table_and_writes_what_it_printed(
     assert "checked first, match pdq-range: " in done.out
 
 
+def test_a_recall_is_never_rounded_up() -> None:
+    assert table._recall(None) == ""
+    assert table._recall(1.0) == ", finds 100.0%"
+    assert table._recall(0.99999) == ", finds 99.9%"
+
+
 def test_json_on_standard_output_stands_alone(cmd: Callable[..., Any]) -> None:
     done = cmd("bench", "run", "import", "--sizes", 50, "--rounds", 1, "--json", "-", "-q")
     assert json.loads(done.out)["results"][0]["suite"] == "import"

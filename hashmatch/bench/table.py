@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -54,7 +55,8 @@ def _rows(result: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
 
 
 def _recall(value: float | None) -> str:
-    return "" if value is None else f", finds {value:.1%}"
+    """Rounded down: 100.0% is all of them."""
+    return "" if value is None else f", finds {math.floor(value * 1000) / 10:.1f}%"
 
 
 def _number(value: Any) -> str:
