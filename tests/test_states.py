@@ -292,6 +292,27 @@ class TestCommand:
             assert cmd(*self.OPINION, "O", "a", "--dispute")[2] == said
         assert cmd(*self.OPINION, "O", "a", "--dispute", "--reason", "other")[2] == "entries disputed: 1\n"
 
+    def test_the_second_try_of_what_was_stopped_behind_its_commit_is_logged(self, cmd, listed: Path) -> None:
+        """The second try finds nothing to change; the line that the first could not write any more is there then."""
+        log = Path("known.hml.audit.jsonl")
+        assert cmd(*self.OPINION, "O", "a", "--dispute")[0] == 0
+        lines = log.read_bytes().splitlines(keepends=True)
+        log.write_bytes(b"".join(lines[:-1]))
+        before = listed.read_bytes()
+        assert "is not in the audit log" in cmd("list", "check", listed)[2]
+        code, _, err = cmd(*self.OPINION, "O", "a", "--dispute")
+        assert (code, "the list was not changed" in err) == (0, True)
+        assert listed.read_bytes() == before
+        again = log.read_bytes().splitlines()
+        assert (len(again), json.loads(again[-1])["change"]) == (len(lines), json.loads(lines[-1])["change"])
+        code, _, err = cmd("list", "check", listed)
+        assert (code, err) == (0, "")
+        # Where the log is damaged, that is said, and neither is changed.
+        log.write_bytes(lines[0] + b"{}\n")
+        code, _, err = cmd(*self.OPINION, "O", "a", "--dispute")
+        assert (code, "earlier changes of the list are not in the audit log" in err) == (0, True)
+        assert (listed.read_bytes(), log.read_bytes()) == (before, lines[0] + b"{}\n")
+
     def test_what_changes_nothing_is_no_change(self, cmd, listed: Path) -> None:
         """Neither of the list's file nor of its history and audit log; what others compiled stays too."""
         for options in (("--affirm",), ("--dispute", "--algorithm", "md5")):

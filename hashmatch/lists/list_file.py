@@ -21,7 +21,7 @@ from hashmatch.errors import (
     shorten,
 )
 from hashmatch.lists import schema
-from hashmatch.lists.audit import AuditInput, AuditLog, AuditRecord
+from hashmatch.lists.audit import AuditInput, AuditLog, AuditRecord, AuditWriter
 from hashmatch.lists.audit_record import operating_system_user
 from hashmatch.lists.blocks import Blocks
 from hashmatch.lists.cache import discard_cache
@@ -151,13 +151,15 @@ class ListFile:
         """One change in one transaction: committed at the end of the block, rolled back by any error in it.
 
         An import, delta or merge that changes nothing is recorded, too: that something was imported is worth knowing.
-        What says that it has ``changed`` nothing is not.
+        What says that it has ``changed`` nothing is not; but it logs earlier changes that are not logged yet, since it
+        may be the second try of one that was stopped behind its commit.
         """
         with contextlib.ExitStack() as stack:
             with self._writing():
                 change = ChangeInProgress(self.history.next_number(), operation)
                 yield change
                 if not change.changed:
+                    self._log_earlier(change.number)
                     if change.withdraws:
                         # An older compiled form may have outlived an earlier change: an error or a crash behind its
                         # commit. Who tries again has to get rid of it.
@@ -182,17 +184,7 @@ class ListFile:
                 # Before the commit, so that a log that cannot be written is known while all can still be undone; and
                 # the lock is held over it, so that lines have the order of the changes.
                 log = stack.enter_context(self.audit.writing())
-                anew = change.number > 1 and log.changes == 0
-                if anew:
-                    self.unlogged.append(
-                        f"{self.audit.path} told of none of the list's {change.number - 1:,} earlier changes: it is "
-                        "begun anew from the list's own history; what it said of matches and exports is not there"
-                    )
-                if log.missing(change.number - 1):
-                    for earlier in self.history.changes(log.changes):
-                        if earlier.number < change.number:
-                            log.append(_audit_record(earlier, late=True, anew=anew))
-                            anew = False
+                self._catch_up(log, change.number)
                 if change.withdraws:
                     # Before the commit, for a crash right after it; and again behind it: somebody may compile between.
                     with contextlib.suppress(StorageError):
@@ -206,6 +198,29 @@ class ListFile:
             finally:
                 if change.withdraws:
                     discard_cache(self.path)
+
+    def _catch_up(self, log: AuditWriter, number: int) -> None:
+        """Log the changes before ``number`` that are not logged yet."""
+        anew = number > 1 and log.changes == 0
+        if anew:
+            self.unlogged.append(
+                f"{self.audit.path} told of none of the list's {number - 1:,} earlier changes: it is begun anew from "
+                "the list's own history; what it said of matches and exports is not there"
+            )
+        if log.missing(number - 1):
+            for earlier in self.history.changes(log.changes):
+                if earlier.number < number:
+                    log.append(_audit_record(earlier, late=True, anew=anew))
+                    anew = False
+
+    def _log_earlier(self, number: int) -> None:
+        """The same where nothing else is to be logged: what cannot be done is said in `unlogged`, and no error."""
+        try:
+            if self.audit.missing(number - 1):
+                with self.audit.writing() as log:
+                    self._catch_up(log, number)
+        except (StorageError, AuditDamagedError, ListBusyError) as error:
+            self.unlogged.append(f"earlier changes of the list are not in the audit log: {error}")
 
     def note(
         self,
