@@ -47,7 +47,7 @@ def _figures(document: dict[str, Any]) -> Iterator[tuple[str, Figure]]:
 def _below(rate: float | None) -> str:
     if rate is None:
         return "default radii"
-    return f"1 false match in {1 / rate:,.0f} at most"
+    return f"at most 1 false match in {1 / rate:,.0f} pairs"
 
 
 def _about(item: dict[str, Any]) -> str:
@@ -59,16 +59,17 @@ def _distances(unrelated: list[dict[str, Any]], recalls: list[dict[str, Any]]) -
     """How far unrelated pictures are apart, beside the binomial model, with the thresholds of each rate."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, 6.2), layout="constrained")
+    figure = Figure(figsize=(11.5, 6.2), layout="constrained")
     figure.suptitle(f"Distances of all pairs of unrelated pictures ({unrelated[0]['work']:,} pairs)")
     panels = figure.subplots(2, 2).ravel()
     for panel, item, colour in zip(panels, unrelated, _COLOURS, strict=True):
         name, bits, pairs = item["parameters"]["algorithm"], item["parameters"]["bits"], item["work"]
         figures = item["figures"]
-        seen = [count / pairs if count else float("nan") for count in figures["histogram"]]
-        model = [count / pairs for count in figures["binomial"]]
-        panel.bar(range(bits + 1), seen, 1.0, color=colour, alpha=0.6, label="measured")
-        panel.plot(range(bits + 1), model, color="black", linewidth=0.9, label="independent fair bits")
+        # In steps of two: half the bits of a PDQ or a pHash are set, so that their distances are even.
+        seen, model = (_pairs_of(figures[key], pairs) for key in ("histogram", "binomial"))
+        places = [2 * step + 0.5 for step in range(len(seen))]
+        panel.bar(places, seen, 2.0, color=colour, alpha=0.6, label="measured")
+        panel.plot(places, model, color="black", linewidth=0.9, label="independent fair bits")
         single = [one for one in recalls if one["parameters"]["method"] == name]
         for one, line in zip(single, _LINES * len(single), strict=False):
             threshold = one["figures"]["thresholds"][name]
@@ -77,11 +78,17 @@ def _distances(unrelated: list[dict[str, Any]], recalls: list[dict[str, Any]]) -
         panel.set_yscale("log")
         panel.set_ylim(0.3 / pairs, 1)
         panel.set_xlim(0, bits * 0.75)
-        panel.set_title(f"{name}: mean {figures['mean']:.1f}, as if of {figures['free_bits']:.0f} of {bits} bits")
+        free = f", as if of {figures['free_bits']:.0f} free bits" if figures["free_bits"] else ""
+        panel.set_title(f"{name}, {bits} bits: mean {figures['mean']:.1f}{free}")
         panel.set_xlabel("distance in bits")
-        panel.set_ylabel("share of the pairs")
-        panel.legend(fontsize=6.5, loc="upper left", frameon=False)
+        panel.set_ylabel("share of the pairs, two bits a step")
+        panel.legend(fontsize=6.5, loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     return figure
+
+
+def _pairs_of(counts: list[float], pairs: int) -> list[float]:
+    """The share of the pairs at distances 0 and 1, 2 and 3, and so on; nothing where there are none."""
+    return [sum(counts[place : place + 2]) / pairs or float("nan") for place in range(0, len(counts), 2)]
 
 
 def _edits(item: dict[str, Any]) -> list[str]:
@@ -130,16 +137,19 @@ def _combinations(recalls: list[dict[str, Any]], rates: list[float | None]) -> F
 
     edits = _edits(recalls[0])
     figure = Figure(figsize=(2 + 4.6 * len(rates), 8.5), layout="constrained")
-    figure.suptitle(f"Copies found, % ({_about(recalls[0])})")
+    figure.suptitle(f"Copies found, %; no number: all (dark) or none (pale). {_about(recalls[0]).capitalize()}")
     for place, (panel, rate) in enumerate(zip(figure.subplots(1, len(rates), squeeze=False)[0], rates, strict=True)):
         chosen = [item for item in recalls if item["parameters"]["false_match_rate"] == rate]
         values = [[100 * item["figures"]["edits"][edit]["rate"] for item in chosen] for edit in edits]
-        mesh = panel.pcolormesh(values, cmap="RdYlGn", vmin=0, vmax=100, alpha=0.75, edgecolor="white", linewidth=0.4)
+        mesh = panel.pcolormesh(values, cmap="YlGn", vmin=0, vmax=125, edgecolor="white", linewidth=0.4)
         mesh.set_rasterized(False)
         for row, line in enumerate(values):
             for column, value in enumerate(line):
                 if 0.05 <= value < 99.95:
-                    panel.text(column + 0.5, row + 0.5, f"{value:.0f}", ha="center", va="center", fontsize=6.5)
+                    ink = "white" if value > 65 else "black"
+                    panel.text(
+                        column + 0.5, row + 0.5, f"{value:.0f}", ha="center", va="center", fontsize=6.5, color=ink
+                    )
         panel.set_yticks([row + 0.5 for row in range(len(edits))], edits if place == 0 else [])
         panel.set_ylim(len(edits), 0)
         names = [item["parameters"]["method"] for item in chosen]

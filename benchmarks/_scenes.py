@@ -89,15 +89,15 @@ def _ground(chance: random.Random, width: int, height: int) -> _Field:
     return ground
 
 
-def _lay(view: _Field, mask: Image.Image, over: _Field) -> None:
-    """Put ``over``, a colour or a picture of the view's sides, on the view where the mask is not black."""
+def _lay(view: _Field, mask: Image.Image, colour: _Field, relief: _Field | None = None) -> None:
+    """Put a colour, lighter or darker by ``relief`` (of the view's sides), on the view where the mask is not black."""
     box = mask.getbbox()
     if box is None:
         return
     left, top, right, bottom = box
     part = view[top:bottom, left:right]
-    share = np.asarray(mask.crop(box), np.float32)[..., None] / np.float32(255)
-    part += share * ((over if over.ndim == 1 else over[top:bottom, left:right]) - part)
+    over = colour if relief is None else colour + relief[top:bottom, left:right, None]
+    part += np.asarray(mask.crop(box), np.float32)[..., None] / np.float32(255) * (over - part)
 
 
 def _mask(chance: random.Random, width: int, height: int) -> Image.Image:
@@ -131,7 +131,7 @@ def _scene(chance: random.Random, rng: np.random.Generator, width: int, height: 
     for _ in range(chance.randint(1, 14)):
         mask = _mask(chance, width, height)
         shade = np.linspace(*(chance.uniform(-50, 50) for _ in range(2)), width, dtype=np.float32)[None, :]
-        _lay(view, mask, (shade + detail * np.float32(chance.uniform(2, 35)))[..., None] + _colour(chance))
+        _lay(view, mask, _colour(chance), shade + detail * np.float32(chance.uniform(2, 35)))
     rows = np.linspace(-1, 1, height, dtype=np.float32)[:, None, None]
     columns = np.linspace(-1, 1, width, dtype=np.float32)[None, :, None]
     view *= 1 - np.float32(chance.choice((0.0, 0.1, 0.3))) * (rows**2 + columns**2) / 2

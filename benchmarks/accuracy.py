@@ -1,6 +1,6 @@
 """How many edited copies are found at a fixed false-match rate, by PDQ, pHash, dHash and combinations of them?
 
-    python benchmarks/accuracy.py [--images 3000] [--edited 300] [--rate 1e-4 1e-6] [--output FILE]
+    python benchmarks/accuracy.py [--images 2600] [--edited 300] [--rate 1e-4 1e-6] [--output FILE]
     python benchmarks/accuracy.py --folder FOLDER       # pictures of your own
     python benchmarks/accuracy.py --draw [FILE]         # figures from a document, nothing measured
 
@@ -247,7 +247,7 @@ def distribution(name: str, joint: _rates.Joint, checked: str) -> dict[str, Any]
         "mean": rounded(mean),
         "deviation": rounded(deviation),
         # The bits of a binomial with this mean and deviation (Daugman's degrees of freedom).
-        "free_bits": rounded(mean * (bits - mean) / deviation**2) if deviation else 0.0,
+        "free_bits": rounded(mean * (bits - mean) / deviation**2) if deviation and name != TURNED else None,
         "smallest": int(np.flatnonzero(counts)[0]),
     }
     return one_result("unrelated", {"algorithm": name, "bits": bits}, pairs, "pairs", checked, figures)
@@ -391,7 +391,7 @@ def show(document: dict[str, Any]) -> None:
             print(
                 f"{item['parameters']['algorithm']}: {item['work']:,} unrelated pairs, smallest distance "
                 f"{item['figures']['smallest']}, mean {item['figures']['mean']:.1f}, "
-                f"as if of {item['figures']['free_bits']:.0f} of {item['parameters']['bits']} bits"
+                f"deviation {item['figures']['deviation']:.1f} of {item['parameters']['bits']} bits"
             )
     for absent in document["absent"]:
         print(f"Left out: {absent['name']}: {absent['reason']}.")
@@ -444,7 +444,7 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--images", type=int, default=3000, help="pictures whose pairs give the thresholds")
+    parser.add_argument("--images", type=int, default=2600, help="pictures whose pairs give the thresholds")
     parser.add_argument("--edited", type=int, default=300, help="other pictures, which are edited in every way")
     parser.add_argument(
         "--rate", type=float, nargs="+", default=[1e-4, 1e-6], help="false-match rates, over 0 and under 1"

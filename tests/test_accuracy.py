@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageChops, ImageStat
 
-from hashmatch import imaging, kernels
+from hashmatch import imaging, kernels, synthetic
 from hashmatch.bench import result
 
 ROOT = Path(__file__).parents[1]
@@ -355,10 +355,10 @@ def test_a_folder_leaks_nothing(tmp_path, capfd, monkeypatch):
     folder = tmp_path / f"{secret}-folder"
     (folder / f"{secret}-inner").mkdir(parents=True)
     for seed in range(12):
-        pixels, _ = _scenes.picture(500 + seed)
+        pixels = synthetic.image(500 + seed, 200, 160, "noise")
         name = folder / (f"{secret}-inner/{secret}-{seed}.jpg" if seed % 2 else f"{secret}-{seed}.png")
         name.write_bytes(imaging.encode(pixels, "PNG" if name.suffix == ".png" else "JPEG"))
-    pixels, _ = _scenes.picture(500)
+    pixels = synthetic.image(500, 200, 160, "noise")
     (folder / f"{secret}-copy.png").write_bytes(imaging.encode(pixels, "PNG"))
     (folder / f"{secret}-near.jpg").write_bytes(imaging.encode(pixels, "JPEG", quality=70))
     (folder / f"{secret}-flat.png").write_bytes(imaging.encode(np.full((80, 80, 3), 9, np.uint8), "PNG"))
