@@ -9,6 +9,7 @@ import sys
 from itertools import combinations
 from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pytest
 from PIL import Image, ImageChops, ImageStat
@@ -438,3 +439,18 @@ def test_the_document_is_written_line_by_line_and_read_back():
     text = accuracy.written(document)
     assert json.loads(text) == document
     assert len(text.splitlines()) < 16
+
+
+def test_the_committed_document_is_as_the_schema_says_and_complete():
+    path = ROOT / "benchmarks" / "figures" / "accuracy.json"
+    check_document(path, rates=[1e-4, 1e-6])
+    document = json.loads(path.read_text(encoding="utf-8"))
+    schema = json.loads((ROOT / "benchmarks" / "schema.json").read_text(encoding="utf-8"))
+    jsonschema.Draft202012Validator(schema).validate(document)
+    assert document["absent"] == []
+    for figure in ("distances", "recall", "combinations"):
+        text = (path.parent / f"accuracy-{figure}.svg").read_text(encoding="utf-8")
+        # Drawn from this document: its counts stand in the title.
+        told = document["results"][0]
+        edited = f"{told['parameters']['unrelated']:,} for the thresholds, {told['parameters']['edited']:,} edited"
+        assert (f"({told['work']:,} pairs)" if figure == "distances" else edited) in text
