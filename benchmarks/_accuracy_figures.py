@@ -146,10 +146,9 @@ def _combinations(recalls: list[dict[str, Any]], rates: list[float | None]) -> F
         for row, line in enumerate(values):
             for column, value in enumerate(line):
                 if 0.05 <= value < 99.95:
+                    shown = str(int(value)) if value >= 1 else "<1"  # rounded down: 100 is all
                     ink = "white" if value > 65 else "black"
-                    panel.text(
-                        column + 0.5, row + 0.5, f"{value:.0f}", ha="center", va="center", fontsize=6.5, color=ink
-                    )
+                    panel.text(column + 0.5, row + 0.5, shown, ha="center", va="center", fontsize=6.5, color=ink)
         panel.set_yticks([row + 0.5 for row in range(len(edits))], edits if place == 0 else [])
         panel.set_ylim(len(edits), 0)
         names = [item["parameters"]["method"] for item in chosen]
