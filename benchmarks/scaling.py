@@ -19,6 +19,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,6 +49,8 @@ CURVES = {"limits", "picture size", "list size", "radius", "batch", "threads"}
 RADIUS, BATCH, BITS = 31, 1_000, 256
 #: Code comparisons that FAISS is given in a round: a part of the queries, whose time is scaled.
 PAIRS = 50_000_000
+#: Different queries that a contestant is given in turn, at least.
+DISTINCT = 20_000
 #: Pictures of the hashing curve: the longer side in pixels, and how many of each.
 SIDES = ((256, 16), (512, 12), (1024, 6), (2048, 2))
 
@@ -85,19 +88,34 @@ def known(every: Codes, skew: float) -> Known:
     return Known(CodeIndex(distinct, tables, starts, order.astype(np.uint32)), every, skew)
 
 
-def asked(known: Known, count: int, radius: int, seed: int) -> Codes:
+class Asked(NamedTuple):
     """Queries, every second one planted at a distance of 0 to the radius, the others of pictures not in the list."""
+
+    queries: Codes
+    planted: data.Planted
+
+
+def asked(known: Known, count: int, radius: int, seed: int) -> Asked:
+    """Queries in an order in which every part has all distances."""
     queries = data.codes(count, BITS // 8, seed + 1, known.skew)
-    planted = data.planted(known.every, np.arange((count + 1) // 2) % (radius + 1), seed + 2)
+    distances = np.random.default_rng(seed).permutation(np.arange((count + 1) // 2) % (radius + 1))
+    planted = data.planted(known.every, distances, seed + 2)
     queries[::2] = planted.queries
-    return queries
+    return Asked(queries, planted)
 
 
-def check(known: Known, peer: peers.FaissFlat, queries: Codes, radius: int, threads: int) -> str:
-    """Compare all pairs (query, row, distance) of some queries; what was compared, in words."""
-    few = queries[: max(1, min(len(queries), PAIRS // 4 // len(known.every)))]
+def check(known: Known, peer: peers.FaissFlat, asked: Asked, radius: int, threads: int) -> str:
+    """Compare some queries pair by pair with the peer, and all planted ones with the truth; what it was, in words."""
+    name, total = kernels.active(), len(known.every)
+    found = known.index.range_search(asked.queries, radius, threads=threads, implementation=name)
+    pairs = rows_of(found, total)
+    truth = np.arange(0, len(asked.queries), 2) * total + asked.planted.positions
+    at = np.minimum(np.searchsorted(pairs, truth), max(0, len(pairs) - 1))
+    if not len(pairs) or not np.array_equal(pairs[at], truth):
+        raise BenchmarkCheckError(f"{total:,} codes, radius {radius}: a planted pair was not found")
+    few = asked.queries[: max(1, min(len(asked.queries), PAIRS // total))]
+    offsets, rows, distances = known.index.range_search(few, radius, threads=threads, implementation=name)
     theirs = peer.run(few)
-    offsets, rows, distances = known.index.range_search(few, radius, threads=threads, implementation=kernels.active())
     order = np.lexsort((theirs.positions, theirs.distances, np.repeat(np.arange(len(few)), np.diff(theirs.offsets))))
     same = (
         np.array_equal(offsets, theirs.offsets)
@@ -105,23 +123,40 @@ def check(known: Known, peer: peers.FaissFlat, queries: Codes, radius: int, thre
         and np.array_equal(distances, theirs.distances[order])
     )
     if not same:
-        raise BenchmarkCheckError(f"{len(known.every):,} codes, radius {radius}: not what {peer.name} finds")
-    if not len(rows):
-        raise BenchmarkCheckError(f"{len(known.every):,} codes, radius {radius}: the planted pairs were not found")
-    return f"{len(rows):,} pairs of {len(few):,} queries, with their distances, equal {peer.name}'s"
+        raise BenchmarkCheckError(f"{total:,} codes, radius {radius}: not what {peer.name} finds")
+    return (
+        f"all {len(truth):,} planted pairs were found; {len(rows):,} pairs of {len(few):,} queries, with their "
+        f"distances, equal {peer.name}'s"
+    )
+
+
+def rows_of(found: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint16]], total: int) -> NDArray[np.int64]:
+    """Every pair of a result as one number, ascending: the query times ``total``, and the row."""
+    offsets, rows, _ = found
+    return np.sort(np.repeat(np.arange(len(offsets) - 1), np.diff(offsets)) * total + rows)
 
 
 def search_case(
-    curve: str, known: Known, peer: peers.FaissFlat, *, radius: int = RADIUS, batch: int = BATCH, threads: int = 1,
+    curve: str,
+    known: Known,
+    peer: peers.FaissFlat,
+    *,
+    radius: int = RADIUS,
+    batch: int = BATCH,
+    threads: int = 1,
     seed: int,
-) -> result.Case:  # fmt: skip
+) -> result.Case:
     """One point of a curve; the peer's index must hold the list's codes."""
-    queries = asked(known, batch, radius, seed)
+    count = max(1, DISTINCT // batch)
+    every = asked(known, batch * count, radius, seed)
+    batches = [every.queries[start : start + batch] for start in range(0, batch * count, batch)]
     # FAISS's time grows with every pair, so that a part of the queries tells the time of all.
-    part = queries[: max(1, min(batch, PAIRS * threads // len(known.every)))]
+    size = max(1, min(batch, PAIRS * threads // len(known.every)))
+    # Another batch every time: what is asked again is answered from the processor's caches.
+    ours, theirs = cycle(batches), cycle([queries[:size] for queries in batches])
     name = kernels.active()
     peer.set_search(radius, threads)
-    checked = check(known, peer, queries, radius, threads)
+    checked = check(known, peer, every, radius, threads)
     return result.Case(
         suite="scaling",
         case=curve,
@@ -139,7 +174,7 @@ def search_case(
             Contestant(
                 result.OURS,
                 __version__,
-                lambda: known.index.range_search(queries, radius, threads=threads, implementation=name),
+                lambda: known.index.range_search(next(ours), radius, threads=threads, implementation=name),
                 detail=f"{known.index.plan(batch, radius, name, threads)}, {name}",
                 ours=True,
                 memory_bytes=known.memory,
@@ -147,9 +182,9 @@ def search_case(
             Contestant(
                 peer.name,
                 peer.version,
-                lambda: peer.run(part),
-                detail=f"{peer.detail}, {len(part):,} of the queries",
-                share=len(part) / batch,
+                lambda: peer.run(next(theirs)),
+                detail=f"{peer.detail}, {size:,} of the queries",
+                share=size / batch,
                 memory_bytes=known.every.nbytes,
             ),
         ],
