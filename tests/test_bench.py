@@ -22,6 +22,7 @@ from hashmatch.cli import bench_
 from hashmatch.errors import (
     BenchmarkCheckError,
     BenchmarkDamagedError,
+    BenchmarkError,
     BenchmarkVersionError,
     InputNotFoundError,
     UsageError,
@@ -322,6 +323,31 @@ def test_a_peer_that_fails_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
     plan = Plan(images=2, side=96)
     list(hashing.contestants(plan, "phash", list, []))
     assert plan.absent == [peers.Absent("broken", "failed at phash: RuntimeError: no")]
+
+
+class Failing(peers.FaissFlat):
+    """A peer that cannot take the list."""
+
+    name = "failing"
+    reason = "no memory"
+
+    def prepare(self, codes: Any, radius: int, threads: int = 1) -> None:
+        raise RuntimeError(self.reason)
+
+
+def test_a_search_peer_that_fails_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(match.peers, "search_peers", lambda: [peers.FaissFlat(), Failing()])
+    read = run(["match"], SMALL, rounds=1)
+    named = {(absent["name"], absent["reason"]) for absent in read["absent"]}
+    assert ("failing", "failed at pdq of 300 entries: RuntimeError: no memory") in named
+    assert set(read["results"][0]["ratios"]) == {"faiss-flat"}
+
+
+def test_an_interrupt_that_a_peer_swallows_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Failing, "reason", "Operation has been terminated")
+    monkeypatch.setattr(match.peers, "search_peers", lambda: [Failing()])
+    with pytest.raises(BenchmarkError, match="stopped from outside while failing worked"):
+        cases(match)
 
 
 def test_peers_that_would_take_too_long_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:

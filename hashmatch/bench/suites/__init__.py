@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from hashmatch.bench.peers import Absent
 from hashmatch.bench.result import Case
-from hashmatch.errors import BenchmarkCheckError
+from hashmatch.errors import BenchmarkCheckError, BenchmarkError
 
 __all__ = ["Plan", "Suite", "expect"]
 
@@ -47,6 +47,17 @@ class Plan:
     def leave_out(self, *absent: Absent) -> None:
         """Remember who is absent, each once."""
         self.absent.extend(each for each in absent if each not in self.absent)
+
+    def failed(self, name: str, where: str, error: Exception) -> None:
+        """Remember that a peer failed.
+
+        Raises:
+            BenchmarkError: the peer was stopped from outside, and so must the run be.
+        """
+        # USearch makes a RuntimeError of this text of an interrupt that comes while it works.
+        if "terminated" in str(error):
+            raise BenchmarkError(f"{where}: stopped from outside while {name} worked; nothing is reported") from error
+        self.leave_out(Absent(name, f"failed at {where}: {type(error).__name__}: {error}"))
 
 
 Suite = Callable[[Plan], Iterator[Case]]

@@ -133,15 +133,15 @@ def contestants(
     for peer in plan.present(peers.hash_peers()):
         if algorithm not in peer.algorithms:
             continue
-        peer.prepare(algorithm)
 
         def work(peer: peers.HashPeer = peer) -> list[bytes]:
             return peer.run(given() if callable(given) else given)
 
         try:
+            peer.prepare(algorithm)
             theirs = work()
         except Exception as error:  # noqa: BLE001 - a peer may raise anything; it is reported
-            plan.leave_out(peers.Absent(peer.name, f"failed at {algorithm}: {type(error).__name__}: {error}"))
+            plan.failed(peer.name, algorithm, error)
             continue
         detail = peer.detail
         if peer.exact:

@@ -32,7 +32,7 @@ _TIMED = 2_000_000_000
 _FEWEST = 16
 #: Entries up to which a peer is run, and what stands in the way of more.
 _MOST_ENTRIES = {
-    "usearch": (300_000, "building its graph takes minutes"),
+    "usearch": (100_000, "building its graph takes minutes"),
     "faiss-multi-hash": (3_000_000, "its tables take gigabytes"),
     "hfind": (3_000_000, "its index takes minutes to sort"),
     "python-set": (10_000_000, "it takes gigabytes"),
@@ -100,8 +100,12 @@ def _near_case(plan: Plan, algorithm: str, codes: Codes, queries: Codes, searche
     for peer in plan.present(peers.search_peers()):
         if _too_large(plan, peer.name, size):
             continue
-        peer.prepare(codes, radius, plan.threads)
-        theirs = _in_order(peer.run(queries[:few]))
+        try:
+            peer.prepare(codes, radius, plan.threads)
+            theirs = _in_order(peer.run(queries[:few]))
+        except Exception as error:  # noqa: BLE001 - a peer may raise anything; it is reported
+            plan.failed(peer.name, f"{algorithm} of {size:,} entries", error)
+            continue
         part = _first(found, few)
         detail = f"{peer.detail}; {few:,} of {len(queries):,} queries" if few < len(queries) else peer.detail
         recall = None if peer.exact else peers.recall(theirs, part)
@@ -249,8 +253,13 @@ def _lookups(plan: Plan, digests: Codes, queries: Codes, truth: Sequence[bool], 
     for peer in plan.present(peers.lookup_peers()):
         if _too_large(plan, peer.name, len(digests)):
             continue
-        peer.prepare([d.tobytes().hex() for d in digests], [q.tobytes().hex() for q in queries], folder)
-        if list(peer.run()) != list(truth):
+        try:
+            peer.prepare([d.tobytes().hex() for d in digests], [q.tobytes().hex() for q in queries], folder)
+            theirs = list(peer.run())
+        except Exception as error:  # noqa: BLE001 - as above
+            plan.failed(peer.name, f"md5 of {len(digests):,} entries", error)
+            continue
+        if theirs != list(truth):
             plan.leave_out(peers.Absent(peer.name, f"gave wrong answers for md5 of {len(digests):,} entries"))
             continue
         yield Contestant(peer.name, peer.version, peer.run, f"{peer.detail}; a process of its own")
