@@ -53,6 +53,7 @@ SCRIPTS: tuple[tuple[str, list[str], list[str]], ...] = (
     ("apply_delta.py", [], ["--entries", "20000", "--changes", "500"]),
     ("splice_compiled.py", [], ["--rows", "20000", "--changes", "500", "--runs", "1"]),
     ("real_input.py", [], ["--images", "40"]),
+    ("accuracy.py", [], ["--images", "260", "--edited", "10", "--rate", "1e-4"]),
 )
 
 
