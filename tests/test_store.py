@@ -139,6 +139,23 @@ class TestOpening:
         with pytest.raises(StorageError, match="no list was created"):
             HashList.open(tmp_path / "no" / "a.hml", create=True)
 
+    def test_created_but_not_readable_is_told_so(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def fails(path: Path, **_: object) -> sqlite3.Connection:
+            with schema.sqlite_errors(path):
+                error = sqlite3.OperationalError("disk I/O error")
+                error.sqlite_errorcode = sqlite3.SQLITE_IOERR
+                raise error
+
+        path = tmp_path / "a.hml"
+        with monkeypatch.context() as patched:
+            patched.setattr(schema, "connect", fails)
+            with pytest.raises(StorageError, match=r"was created and is there, .* \(disk I/O error\)"):
+                HashList.open(path, create=True)
+            with pytest.raises(StorageError, match="the former state stands"):
+                HashList.open(path, create=True)
+        with HashList.open(path) as known:
+            assert known.count() == 0
+
     def test_read_only_refuses_writing(self, known: HashList) -> None:
         with HashList.open(known.path, read_only=True) as reader, pytest.raises(UsageError, match="read-only"):
             reader.import_entries([entry("a")], "S")

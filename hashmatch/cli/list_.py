@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from hashmatch.cli.console import (
     refs_from_option,
     warn_unlogged,
 )
-from hashmatch.errors import FileExistsAlreadyError, HashMatchError, RecordError, UsageError
+from hashmatch.errors import HashMatchError, RecordError, UsageError
 
 
 @click.group("list")
@@ -42,11 +41,10 @@ def command() -> None:
 )
 def create(path: Path, role: str) -> None:
     """Create an empty list, readable by its owner only."""
-    from hashmatch.lists.store import HashList
+    # Not opened afterwards: a failure to read what was created would be told as if nothing had been.
+    from hashmatch.lists.schema import create as create_list
 
-    if os.path.lexists(path):
-        raise FileExistsAlreadyError(f"{path}: exists already; nothing was changed: choose another name")
-    HashList.open(path, create=True, role=role).close()
+    create_list(path, role)
     echo_lines([f"created {path} ({role})"])
 
 

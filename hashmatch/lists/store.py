@@ -16,6 +16,7 @@ from hashmatch.errors import (
     ListDamagedError,
     RecordError,
     RoleError,
+    StorageError,
     UsageError,
     shorten,
 )
@@ -89,12 +90,20 @@ class HashList(ListFile):
         Raises:
             ListError: missing, damaged, foreign or busy; see the subclasses.
             RoleError: the list has another role.
-            StorageError: it cannot be created.
+            StorageError: it cannot be created; or it was created, as the message then says, and cannot be read.
         """
         path = Path(path)
-        if create and not path.exists():
+        made = create and not path.exists()
+        if made:
             schema.create(path, role or "known")
-        opened = cls(path, schema.connect(path, read_only=read_only), read_only=read_only)
+        try:
+            opened = cls(path, schema.connect(path, read_only=read_only), read_only=read_only)
+        except StorageError as error:
+            if made:
+                raise StorageError(
+                    f"{path}: the empty list was created and is there, but cannot be opened ({error.__cause__})"
+                ) from error
+            raise
         try:
             if role is not None and opened.role != role:
                 raise RoleError(f"{path}: is a list of role {opened.role!r}; expected role {role!r}")
