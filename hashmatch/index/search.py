@@ -86,7 +86,7 @@ class Searcher:
         """
         first, last = self.locate_digests(algorithm, digests)
         with self.damage():
-            offsets, rows, _ = _expand(first, last, self.compiled.digests(algorithm).rows)
+            offsets, rows = _expand(first, last, self.compiled.digests(algorithm).rows)
         return offsets, rows, np.zeros(len(rows), np.uint16)
 
     def locate_digests(self, algorithm: str, digests: NDArray[np.uint8]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -202,14 +202,19 @@ def _check_queries(algorithm: str, queries: Any) -> None:
 
 def _expand(
     first: NDArray[np.int64], last: NDArray[np.int64], rows: NDArray[np.uint32]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Concatenate the ranges ``rows[first:last]``: (offsets, rows, index of the range that each comes from)."""
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Concatenate the ranges ``rows[first:last]``: (offsets, rows)."""
     counts = last - first
     offsets = np.zeros(len(first) + 1, np.int64)
-    np.cumsum(counts, out=offsets[1:])
-    owner = np.repeat(np.arange(len(first), dtype=np.int64), counts)
-    positions = np.arange(int(offsets[-1]), dtype=np.int64) - offsets[owner] + first[owner]
-    return offsets, rows[positions].astype(np.int64), owner
+    counts.cumsum(out=offsets[1:])
+    total = int(offsets[-1])
+    owner = counts.nonzero()[0]
+    if len(owner) == total:  # no digest is listed twice, as nearly always: half the time
+        positions = first[owner]
+    else:
+        owner = owner.repeat(counts[owner])
+        positions = np.arange(total, dtype=np.int64) - offsets[owner] + first[owner]
+    return offsets, rows[positions].astype(np.int64)
 
 
 def _processors() -> int:
