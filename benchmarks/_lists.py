@@ -1,14 +1,11 @@
-"""Random codes, planted queries and compiled lists of them, for the benchmarks of Hamming search."""
+"""Random codes and planted queries, for the benchmarks of Hamming search."""
 
 from __future__ import annotations
 
 import mmap
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-
-from hashmatch.index.build import HashColumn, Rows, write_compiled
 
 Codes = NDArray[np.uint8]
 
@@ -48,20 +45,3 @@ def planted_queries(codes: Codes, count: int, most: int, seed: int) -> Codes:
     flips[np.arange(half)[:, None], order] = np.arange(width * 8) < distances[:, None]
     queries[:half] = codes[rng.integers(0, len(codes), half)] ^ np.packbits(flips, axis=1)
     return queries[rng.permutation(count)]
-
-
-def write_list(path: Path, algorithm: str, codes: Codes) -> None:
-    """A compiled list of ``codes``, one row each, in a random order of rows."""
-    count = len(codes)
-    text = b"".join(b"%010d" % row for row in range(count))
-    rows = Rows(
-        ref_text=text,
-        ref_offsets=np.arange(count + 1, dtype=np.uint64) * np.uint64(10),
-        source=np.zeros(count, np.uint32),
-        category=np.zeros(count, np.uint32),
-        media=np.ones(count, np.uint8),
-        size=np.full(count, -1, np.int64),
-        quality=np.full(count, 100, np.uint8),
-        hashes={algorithm: HashColumn(codes, np.arange(count, dtype=np.uint32))},
-    )
-    write_compiled(path, rows, snapshot=bytes(32), role="known", sources=["random"], categories=[])

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hashmatch import Matcher
-from hashmatch.index.build import HashColumn, Rows, write_compiled
+from hashmatch.bench.lists import write_list
 from hashmatch.index.hamming import FaissFlat, HammingEngine, KernelFlat
 from hashmatch.index.search import Searcher, Triple
 
@@ -47,22 +47,6 @@ def make_codes(entries: int, queries: int, seed: int) -> tuple[Codes, Codes]:
         flips[index, rng.permutation(BITS)[: index % (BITS + 1)]] = 1
     planted = codes[rng.integers(0, entries, queries)] ^ np.packbits(flips, axis=1)
     return codes[rng.permutation(entries)], planted[rng.permutation(queries)]
-
-
-def write_list(path: Path, codes: Codes) -> None:
-    count = len(codes)
-    refs = [f"entry-{row}".encode() for row in range(count)]
-    rows = Rows(
-        ref_text=b"".join(refs),
-        ref_offsets=np.cumsum([0, *map(len, refs)]).astype(np.uint64),
-        source=np.zeros(count, np.uint32),
-        category=np.zeros(count, np.uint32),
-        media=np.ones(count, np.uint8),
-        size=np.full(count, -1, np.int64),
-        quality=np.full(count, 100, np.uint8),
-        hashes={"pdq": HashColumn(codes, np.arange(count, dtype=np.uint32))},
-    )
-    write_compiled(path, rows, snapshot=bytes(32), role="known", sources=["planted"], categories=[])
 
 
 def brute_force(queries: Codes, codes: Codes) -> list[list[tuple[int, int]]]:
@@ -108,7 +92,7 @@ def run(entries: int, queries: int, seed: int) -> tuple[list[dict[str, object]],
     problems: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "planted.hmx"
-        write_list(path, codes)
+        write_list(path, "pdq", codes)
         for name, engine in ENGINES.items():
             with Matcher.open(path) as matcher:
                 matcher.compiled.check()

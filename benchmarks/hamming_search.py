@@ -21,10 +21,11 @@ from pathlib import Path
 
 import faiss
 import numpy as np
-from _lists import Codes, huge_pages, planted_queries, random_codes, write_list
+from _lists import Codes, huge_pages, planted_queries, random_codes
 from _stamp import stamp
 
 from hashmatch import kernels
+from hashmatch.bench.lists import write_list
 from hashmatch.index.compiled import CompiledList
 from hashmatch.index.hamming import FaissFlat
 from hashmatch.kernels.code_index import CodeIndex

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 
-from hashmatch.bench import forms, machine, peers, table
+from hashmatch.bench import forms, lists, machine, peers, table
 from hashmatch.bench.measure import Contestant, interleave, ratios, spread
 from hashmatch.bench.result import Case, document, measured, ratios_of, read_document
 from hashmatch.bench.run import SUITES, run
@@ -361,8 +361,8 @@ def test_peers_that_would_take_too_long_are_listed(monkeypatch: pytest.MonkeyPat
 
 
 def test_references_and_held_digests(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(match, "_BLOCK", 7)
-    assert match._references(25) == b"".join(b"%010d" % row for row in range(25))
+    monkeypatch.setattr(lists, "_BLOCK", 7)
+    assert lists._references(25) == b"".join(b"%010d" % row for row in range(25))
     digests = np.arange(64, dtype=np.uint8).reshape(4, 16)
     queries = digests[[2, 0, 0]].copy()
     queries[1, 15] ^= 1
@@ -583,6 +583,44 @@ def test_the_command_prints_a_table_and_writes_what_it_printed(
     assert "checked first, match pdq-range: " in done.out
 
 
+def test_show_prints_what_run_printed_and_a_brief_table(cmd: Callable[..., Any]) -> None:
+    made = cmd("bench", "import", "match", "--sizes", 200, "--queries", 20, "--rounds", 1, "--json", "a.json", "-q")
+    assert cmd("bench", "show", "a.json").out == made.out
+    header, rule, *rows = [line for line in cmd("bench", "show", "a.json", "--brief").out.splitlines() if "|" in line]
+    assert {len(row) for row in rows} == {len(header)} == {len(rule)}
+    read = json.loads(Path("a.json").read_text(encoding="utf-8"))
+    assert len(rows) == len(read["results"])
+    for row, result in zip(rows, read["results"], strict=True):
+        name, rate, peers_shown = (cell.strip() for cell in row.split("|")[1:-1])
+        assert name.startswith(f"{result['suite']}, {result['case']} (entries 200" if "entries" in name else "import")
+        assert "threads" not in name
+        assert rate.endswith(f" {result['unit']}/s")
+        shown = [part.partition(",")[0].partition(":")[0] for part in peers_shown.split("; ")]
+        assert shown == list(result["ratios"])
+
+
+def test_show_refuses_what_has_no_times(cmd: Callable[..., Any], tmp_path: Path, results: dict[str, Any]) -> None:
+    spoiled = json.loads(json.dumps(results))
+    del spoiled["results"][0]["figures"]
+    written(tmp_path / "a.json", spoiled)
+    for more in ([], ["--brief"]):
+        done = cmd("bench", "show", "a.json", *more)
+        assert done.code == 3
+        assert "a.json: has results other than times" in done.err
+        assert done.out == ""
+
+
+def test_ratios_have_three_digits_and_no_exponent() -> None:
+    assert [table._three(value) for value in (0.01234, 1.5, 99.96, 123.4, 12345.6, 1234567)] == [
+        "0.0123",
+        "1.5",
+        "100",
+        "123",
+        "12,300",
+        "1,230,000",
+    ]
+
+
 def test_a_recall_is_never_rounded_up() -> None:
     assert table._recall(None) == ""
     assert table._recall(1.0) == ", finds 100.0%"
@@ -618,6 +656,7 @@ def test_convert_and_form_write_the_same(cmd: Callable[..., Any], tmp_path: Path
         ["match", "--form", "pytest-benchmark"],
         ["match", "--form", "xml"],
         ["compare", "a.json"],
+        ["show"],
     ],
     ids=" ".join,
 )

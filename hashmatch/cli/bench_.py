@@ -139,6 +139,30 @@ def compare_command(base: Path, new: Path, threshold: float) -> int:
     return 1 if comparison.worse else 0
 
 
+@command.command("show")
+@click.argument("document", type=click.Path(path_type=Path, readable=False))
+@click.option("--brief", is_flag=True, help="A row for each case, with its peers in one cell.")
+def show_command(document: Path, brief: bool) -> int:
+    """Print the table of a document that --json wrote.
+
+    Without --brief it is what `hashmatch bench run` printed. README's table is `--brief` of `benchmarks/bench.json`.
+    """
+    from hashmatch.bench import table
+    from hashmatch.bench.result import read_document
+    from hashmatch.errors import BenchmarkDamagedError
+
+    read = read_document(document)
+    try:
+        shown = list((table.brief if brief else table.lines)(read))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BenchmarkDamagedError(
+            f"{document}: has results other than times, or lacks what a table needs ({error!r}); expected what "
+            "`hashmatch bench run --json` writes"
+        ) from error
+    echo_lines(shown, err=False)
+    return 0
+
+
 @command.command("convert")
 @click.argument("document", type=click.Path(path_type=Path, readable=False))
 @form_option

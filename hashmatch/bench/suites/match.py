@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from hashmatch._version import __version__
 from hashmatch.algorithms import ALGORITHMS
 from hashmatch.bench import data, peers
+from hashmatch.bench.lists import write_list
 from hashmatch.bench.measure import Contestant
 from hashmatch.bench.result import OURS, Case
 from hashmatch.bench.suites import Plan, expect
-from hashmatch.index.build import HashColumn, Rows, write_compiled
 from hashmatch.index.compiled import CompiledList
 from hashmatch.index.search import Searcher
 
@@ -37,8 +37,6 @@ _MOST_ENTRIES = {
     "hfind": (3_000_000, "its index takes minutes to sort"),
     "python-set": (10_000_000, "it takes gigabytes"),
 }
-#: Rows whose references are made at a time.
-_BLOCK = 1 << 20
 
 
 def run(plan: Plan) -> Iterator[Case]:
@@ -73,7 +71,7 @@ def _near(plan: Plan, algorithm: str, size: int) -> Iterator[Case]:
     queries = _queries(plan, codes, item.radius)
     with tempfile.TemporaryDirectory(prefix="hashmatch-bench-", ignore_cleanup_errors=True) as folder:
         path = Path(folder) / "list.hmx"
-        _write(path, algorithm, codes)
+        write_list(path, algorithm, codes)
         with CompiledList.open(path) as compiled:
             searcher = Searcher(compiled, threads=plan.threads)
             searcher.prepare()
@@ -155,31 +153,6 @@ def _queries(plan: Plan, codes: Codes, radius: int) -> Codes:
     return data.planted(codes, distances[order], plan.seed + 1).queries
 
 
-def _write(path: Path, algorithm: str, values: Codes) -> None:
-    """A compiled list of ``values``, one row each."""
-    count = len(values)
-    rows = Rows(
-        ref_text=_references(count),
-        ref_offsets=np.arange(count + 1, dtype=np.uint64) * np.uint64(10),
-        source=np.zeros(count, np.uint32),
-        category=np.zeros(count, np.uint32),
-        media=np.ones(count, np.uint8),
-        size=np.full(count, -1, np.int64),
-        quality=np.full(count, 100, np.uint8),
-        hashes={algorithm: HashColumn(values, np.arange(count, dtype=np.uint32))},
-    )
-    write_compiled(path, rows, snapshot=bytes(32), role="known", sources=["generated"], categories=[])
-
-
-def _references(count: int) -> bytes:
-    """The numbers from 0 to ``count - 1`` in ten digits each."""
-    places = 10 ** np.arange(9, -1, -1, dtype=np.int64)
-    return b"".join(
-        (np.arange(start, min(start + _BLOCK, count))[:, None] // places % 10 + ord("0")).astype(np.uint8).tobytes()
-        for start in range(0, count, _BLOCK)
-    )
-
-
 def _in_order(found: peers.Found) -> peers.Found:
     """The results of each query by position."""
     query = np.repeat(np.arange(len(found.offsets) - 1), np.diff(found.offsets))
@@ -208,7 +181,7 @@ def _equal(plan: Plan, size: int) -> Iterator[Case]:
     truth = _held(digests, queries)
     with tempfile.TemporaryDirectory(prefix="hashmatch-bench-", ignore_cleanup_errors=True) as folder:
         path = Path(folder) / "list.hmx"
-        _write(path, "md5", digests)
+        write_list(path, "md5", digests)
         with CompiledList.open(path) as compiled:
             searcher = Searcher(compiled, threads=plan.threads)
 
