@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from hashmatch.lists import schema
 from hashmatch.lists.audit import AuditLog
 from hashmatch.lists.entry import Entry
 from hashmatch.lists.store import HashList
@@ -272,6 +273,17 @@ class TestAudit:
         done = cmd("compile", known)
         assert done.code == 0
         assert "WARNING: this compile is not in the audit log" in done.err
+
+    def test_a_run_against_a_compiled_file_leaves_none(self, cmd, known: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It was opened as what it is; that it cannot be looked at again afterwards makes no list of it."""
+        Path("q.txt").write_text(f"{md5(9)}  x\n")
+        cmd("compile", known, "-o", "other.hmx")
+        looks = iter([False])
+        monkeypatch.setattr(schema, "is_sqlite", lambda _path: next(looks, True))
+        assert cmd("match", "q.txt", "--list", "other.hmx").code in (0, 1)
+        looks = iter([False])
+        assert cmd("lookup", "q.txt", "--list", "other.hmx").code in (0, 1)
+        assert not Path("other.hmx.audit.jsonl").exists()
 
     def test_a_copy_of_list_and_log(self, cmd, known: Path) -> None:
         folder = Path("elsewhere")

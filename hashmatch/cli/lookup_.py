@@ -94,8 +94,8 @@ def command(
     invalid = sum(tally.invalid for tally in tallies)
     log_run(
         list_path,
+        lookup.compiled,
         "match",
-        lookup.compiled.snapshot.hex(),
         [(path, tally.bytes, tally.sha256) for path, tally in zip(files, tallies, strict=True)],
         {"queries": lines, "hits": hits, "entries": entries},
         form="lookup",

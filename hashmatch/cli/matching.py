@@ -206,8 +206,8 @@ def run_matching(
             folder.finish(run_header(sys.argv, started, matcher, case, hashing), facts, [*text, *lines])
     log_run(
         options["list_path"],
+        matcher.compiled,
         "scan" if hashing is not None else "match",
-        matcher.compiled.snapshot.hex(),
         [(item.path, item.bytes, item.sha256) for item in files],
         {"queries": facts["queries"]} | {name: count for name, count in facts["verdicts"].items() if count},
     )

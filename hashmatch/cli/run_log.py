@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hashmatch.cli.console import warn_unlogged
 from hashmatch.errors import AuditDamagedError, AuditUnwritableError, ListBusyError
+
+if TYPE_CHECKING:
+    from hashmatch.index.compiled import CompiledList
 
 __all__ = ["log_run"]
 
 
 def log_run(
     list_path: Path,
+    compiled: CompiledList,
     operation: str,
-    snapshot: str,
     inputs: Iterable[tuple[str, int, str]],
     counts: Mapping[str, int],
     **facts: str,
@@ -23,19 +27,21 @@ def log_run(
 
     Args:
         list_path: the list as given.
+        compiled: what was opened for it: this file itself, or the compiled form of a list.
         operation: ``match`` or ``scan``.
-        snapshot: hex snapshot id that was matched.
         inputs: (path, bytes, hex SHA-256) of each input; those without a SHA-256 (folders) are left out.
         counts: what came of it.
         facts: further facts; see `audit_record`.
     """
-    from hashmatch.lists import schema
     from hashmatch.lists.audit import AuditInput, AuditLog, AuditRecord
 
-    if not schema.is_sqlite(list_path):
+    # Not asked of the file again: it was opened as what it is, and a look at it may fail by now.
+    if compiled.path == list_path:
         return
     files = [AuditInput(path, size, sha256) for path, size, sha256 in inputs if sha256]
     try:
-        AuditLog.beside(list_path).append(AuditRecord(operation, snapshot, inputs=files, counts=counts, facts=facts))
+        AuditLog.beside(list_path).append(
+            AuditRecord(operation, compiled.snapshot.hex(), inputs=files, counts=counts, facts=facts)
+        )
     except (AuditUnwritableError, AuditDamagedError, ListBusyError) as error:
         warn_unlogged([f"this {operation} is not in the audit log: {error}"])
