@@ -186,7 +186,9 @@ def test_every_suite_is_listed_in_the_command_line() -> None:
     assert tuple(forms.FORMS) == bench_._FORMS
 
 
-def test_the_brute_force_is_right_on_a_case_done_by_hand() -> None:
+@pytest.mark.parametrize("part", [1, 2, 3, 1 << 20])
+def test_the_brute_force_is_right_on_a_case_done_by_hand(monkeypatch: pytest.MonkeyPatch, part: int) -> None:
+    monkeypatch.setattr(match, "_PART", part)
     codes = np.array([[0] * 8, [255] + [0] * 7, [1] + [0] * 7], np.uint8)
     found = match.brute_force(codes, codes[[0, 1]], 7)
     assert found.offsets.tolist() == [0, 2, 4]

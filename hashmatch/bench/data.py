@@ -134,7 +134,7 @@ class _Stream:
         self._raw = np.random.PCG64([seed, purpose])
 
     def words(self, count: int) -> NDArray[np.uint64]:
-        return self._raw.random_raw(count).astype(np.uint64) if count else np.zeros(0, np.uint64)
+        return self._raw.random_raw(count).astype(np.uint64, copy=False) if count else np.zeros(0, np.uint64)
 
     def bytes(self, count: int) -> Codes:
         return self.words(-(-count // 8)).astype("<u8").view(np.uint8)[:count]

@@ -30,6 +30,8 @@ _CHECKED = 200_000_000
 #: Comparisons of codes that a peer may make in one round, by its queries times the list.
 _TIMED = 2_000_000_000
 _FEWEST = 16
+#: Codes that a query of the brute force is compared with at a time.
+_PART = 1 << 20
 #: Entries up to which a peer is run, and what stands in the way of more.
 _MOST_ENTRIES = {
     "usearch": (100_000, "building its graph takes minutes"),
@@ -49,20 +51,20 @@ def run(plan: Plan) -> Iterator[Case]:
 
 def brute_force(codes: Codes, queries: Codes, radius: int) -> peers.Found:
     """All pairs within ``radius`` bits, inclusive, by comparing all with all, ordered by query and position."""
-    width = codes.shape[1]
-    words = codes.view(np.uint64) if width % 8 == 0 else codes
-    offsets, positions, distances = [0], [], []
-    for query in queries:
-        own = query.view(np.uint64) if width % 8 == 0 else query
-        far = np.bitwise_count(words ^ own).sum(axis=1, dtype=np.int64)
-        near = np.flatnonzero(far <= radius)
-        positions.append(near)
-        distances.append(far[near])
-        offsets.append(offsets[-1] + len(near))
-    empty = [np.zeros(0, np.int64)]
-    return peers.Found(
-        np.array(offsets, np.int64), np.concatenate([*empty, *positions]), np.concatenate([*empty, *distances])
-    )
+    whole = codes.shape[1] % 8 == 0
+    words, wanted = (codes.view(np.uint64), queries.view(np.uint64)) if whole else (codes, queries)
+    offsets, positions, distances = [0], [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    for query in wanted:
+        count = 0
+        # In parts, so that what is made of a hundred million codes on the way stays small.
+        for start in range(0, len(words), _PART):
+            far = np.bitwise_count(words[start : start + _PART] ^ query).sum(axis=1, dtype=np.int64)
+            near = np.flatnonzero(far <= radius)
+            positions.append(near + start)
+            distances.append(far[near])
+            count += len(near)
+        offsets.append(offsets[-1] + count)
+    return peers.Found(np.array(offsets, np.int64), np.concatenate(positions), np.concatenate(distances))
 
 
 def _near(plan: Plan, algorithm: str, size: int) -> Iterator[Case]:
