@@ -132,7 +132,8 @@ def test_results_are_as_the_schema_says(results: dict[str, Any], schema: Draft20
     schema.validate(results)
     cases = {(result["suite"], result["case"]) for result in results["results"]}
     assert {("match", "pdq-range"), ("match", "md5"), ("import", "icse"), ("scan", "phash")} <= cases
-    assert {("hash", f"{name}{kind}") for name in ("pdq", "phash", "dhash", "ahash") for kind in ("", "-files")} < cases
+    kinds = ("", "-files", "-files-luma")
+    assert {("hash", f"{name}{kind}") for name in ("pdq", "phash", "dhash", "ahash") for kind in kinds} < cases
     for result in results["results"]:
         ours = [side["name"] for side in result["contestants"] if side["ours"]]
         assert ours == ["hashmatch"]
@@ -238,6 +239,21 @@ def test_hash_refuses_other_codes(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(hashing.kernels, "family_batch", batch)
     with pytest.raises(BenchmarkCheckError, match="hash phash beside imagehash"):
+        cases(hashing)
+
+
+def test_hash_refuses_luma_that_strays(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = hashing.hash_file
+
+    def far(path: Path, names: tuple[str, ...], **options: str) -> Any:
+        record = real(path, names, **options)
+        if options.get("profile") == "luma":
+            (code,) = record.hashes.values()
+            record.hashes[names[0]] = bytes([code[0] ^ 0b11111, *code[1:]])
+        return record
+
+    monkeypatch.setattr(hashing, "hash_file", far)
+    with pytest.raises(BenchmarkCheckError, match=r"hash pdq-files-luma beside profile reference: [1-9] bits apart"):
         cases(hashing)
 
 

@@ -24,6 +24,8 @@ Pixels = NDArray[np.uint8]
 
 #: Kinds of picture with enough detail for every hash.
 _KINDS = ("noise", "shapes", "text")
+#: Bits that a hash of profile ``luma`` may differ from the reference's: what `hashmatch.hashing` promises.
+_LUMA_BITS = 4
 
 
 def pictures(plan: Plan) -> list[Pixels]:
@@ -51,6 +53,7 @@ def run(plan: Plan) -> Iterator[Case]:
             paths[-1].write_bytes(encoded(pixels))
         for algorithm in ("pdq", *kernels.FAMILY):
             yield _files(plan, algorithm, paths)
+            yield _luma_files(plan, algorithm, paths)
 
 
 def _parameters(plan: Plan) -> dict[str, int]:
@@ -89,6 +92,39 @@ def _files(plan: Plan, algorithm: str, paths: list[Path]) -> Case:
         return [path.read_bytes() for path in paths]
 
     return _case(plan, f"{algorithm}-files", algorithm, read, work, "hash_file, profile reference")
+
+
+def _luma_files(plan: Plan, algorithm: str, paths: list[Path]) -> Case:
+    """The faster profile, beside the same peers. Its codes are near the reference's, and so near the peers'."""
+
+    def work() -> list[bytes]:
+        return [hash_file(path, (algorithm,), profile="luma").hashes[algorithm] for path in paths]
+
+    def read() -> list[bytes]:
+        return [path.read_bytes() for path in paths]
+
+    reference = [hash_file(path, (algorithm,)).hashes[algorithm] for path in paths]
+    apart = [(int.from_bytes(a) ^ int.from_bytes(b)).bit_count() for a, b in zip(work(), reference, strict=True)]
+    expect(max(apart) <= _LUMA_BITS, f"hash {algorithm}-files-luma beside profile reference: {max(apart)} bits apart")
+    sides = [side for side, _ in contestants(plan, algorithm, read, reference)]
+    sides.append(
+        Contestant(
+            "profile-reference",
+            __version__,
+            lambda: [hash_file(path, (algorithm,)) for path in paths],
+            "hash_file, profile reference: our own other way",
+        )
+    )
+    return Case(
+        "hash",
+        f"{algorithm}-files-luma",
+        _parameters(plan),
+        "images",
+        len(paths),
+        f"all {len(paths):,} codes with those of profile reference: at most {max(apart)} bits apart, {_LUMA_BITS} are "
+        "allowed",
+        [Contestant(OURS, __version__, work, "hash_file, profile luma", ours=True), *sides],
+    )
 
 
 def _case(
