@@ -35,6 +35,35 @@ static void insertion_sort(uint64_t *keys, size_t n) {
     }
 }
 
+/* Runs of `RUN` keys by insertion, then merged, two by two, to and fro. */
+#define RUN 16
+/* Most keys that are merged and not counted: 2,048 counters a digit cost more than they save up to some 350 keys. At 80
+ * keys merging takes 19 ns a key, counting 72. */
+#define MERGED 320
+static void merge_sort(uint64_t *keys, uint64_t *spare, size_t n) {
+    for (size_t at = 0; at < n; at += RUN) insertion_sort(keys + at, n - at < RUN ? n - at : RUN);
+    uint64_t *from = keys, *to = spare;
+    for (size_t width = RUN; width < n; width *= 2) {
+        for (size_t start = 0; start < n; start += 2 * width) {
+            size_t middle = n - start < width ? n : start + width, end = n - start < 2 * width ? n : start + 2 * width;
+            size_t a = start, b = middle, k = start;
+            while (a < middle && b < end) { /* without a branch that cannot be foretold */
+                uint64_t left = from[a], right = from[b];
+                size_t second = right < left;
+                to[k++] = second ? right : left;
+                a += 1 - second;
+                b += second;
+            }
+            memcpy(to + k, from + a, (middle - a) * sizeof *to);
+            memcpy(to + k + (middle - a), from + b, (end - b) * sizeof *to);
+        }
+        uint64_t *swap = from;
+        from = to;
+        to = swap;
+    }
+    if (from != keys) memcpy(keys, from, n * sizeof *keys);
+}
+
 /* Least significant digit first, 11 bits at a time, of the bits that differ at all. */
 static void radix_sort(uint64_t *keys, uint64_t *spare, size_t n) {
     uint64_t any = 0, all = ~(uint64_t)0;
@@ -82,8 +111,8 @@ int hm_hits_order(const hm_hits *parts, size_t nparts, size_t nq, const uint32_t
         if (cursor[q] != offsets[q + 1]) return HM_DAMAGED;
         size_t n = (size_t)(offsets[q + 1] - offsets[q]);
         uint64_t *mine = keys + offsets[q];
-        if (n <= 48) {
-            insertion_sort(mine, n);
+        if (n <= MERGED) {
+            merge_sort(mine, spare + offsets[q], n);
         } else {
             radix_sort(mine, spare + offsets[q], n);
         }

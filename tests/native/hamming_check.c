@@ -409,6 +409,48 @@ static void check_damage(uint64_t *state) {
     check(hm_hits_count(&part, 1, 1, starts, 100, 100, counted) == HM_DAMAGED, "a position that leads nowhere is believed");
 }
 
+static int by_key(const void *a, const void *b) {
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Queries with 0, 1, 2, ... hits each, beside qsort: every number about which a way to sort begins or ends. Keys that are
+ * ascending, descending, of few values, and at random. */
+static void check_order(uint64_t *state) {
+    enum { QUERIES = 700, HITS = QUERIES * (QUERIES - 1) / 2 };
+    hm_hit *hits = need(HITS * sizeof *hits);
+    uint64_t *expected = need(HITS * 8), *keys = need(HITS * 8), *spare = need(HITS * 8);
+    int64_t *offsets = need((QUERIES + 1) * 8), *cursor = need(QUERIES * 8), *rows = need(HITS * 8);
+    uint32_t *far = need(HITS * 4);
+    for (int kind = 0; kind < 4; kind++) {
+        size_t at = 0;
+        for (uint32_t q = 0; q < QUERIES; q++) {
+            for (uint32_t i = 0; i < q; i++, at++) {
+                uint64_t made[] = {i, q - i, next_random(state) % 3 << 32 | next_random(state) % 3, next_random(state)};
+                hits[at] = (hm_hit){made[kind], q, 0};
+                expected[at] = made[kind];
+            }
+            qsort(expected + at - q, q, sizeof *expected, by_key);
+        }
+        hm_hits part = {hits, HITS};
+        check(hm_hits_count(&part, 1, QUERIES, NULL, 0, 0, offsets) == HM_OK && offsets[QUERIES] == HITS, "counting hits");
+        check(hm_hits_order(&part, 1, QUERIES, NULL, NULL, 0, offsets, cursor, keys, spare, rows, NULL, far) == HM_OK, "ordering");
+        for (size_t i = 0; i < HITS; i++) {
+            check((uint64_t)far[i] << 32 == expected[i] >> 32 << 32 && (uint64_t)rows[i] == (uint32_t)expected[i],
+                  "order of hits, kind %d: result %zu", kind, i);
+        }
+        searches += QUERIES;
+    }
+    free(hits);
+    free(expected);
+    free(keys);
+    free(spare);
+    free(offsets);
+    free(cursor);
+    free(rows);
+    free(far);
+}
+
 size_t check_hamming(void) {
     static const size_t lengths[] = {0, 1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 511, 512, 513, 1025};
     static const size_t widths[] = {1, 2, 7, 8, 9, 16, 31, 32, 33, 144};
@@ -432,5 +474,6 @@ size_t check_hamming(void) {
     check_size(&state, ONE_BUCKET, 3000, 32, 1200, (const unsigned[]){5, 9999}, 31);
     check_size(&state, RANDOM, 10000, 32, 400, (const unsigned[]){31, 9999}, 31);
     check_damage(&state);
+    check_order(&state);
     return searches;
 }
