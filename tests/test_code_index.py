@@ -241,6 +241,17 @@ def test_a_skewed_list_is_not_searched_bucket_by_bucket() -> None:
     assert even.plan(4, 200, NATIVE[0]) == "flat"
 
 
+def test_probes_of_tables_in_a_cache_are_expected_to_cost_a_fifth(monkeypatch: pytest.MonkeyPatch) -> None:
+    index = CodeIndex(np.zeros((100, 32), np.uint8))
+    costs = []
+    for size in (1, 1 << 40):
+        monkeypatch.setattr(code_index, "_CACHE", size)
+        costs.append((index.cost("ring by query", 10, 31, "avx512") - 1500, index.cost("flat", 10, 31, "avx512")))
+    (waiting, flat), (cached, same) = costs
+    assert flat == same
+    assert cached / waiting == pytest.approx(0.2, rel=0.05)
+
+
 @given(st.sampled_from([8, 32]), st.integers(0, 2**32 - 1), st.integers(0, 200))
 @settings(max_examples=30)
 def test_tables_are_the_same_bytes_everywhere(width: int, seed: int, count: int) -> None:
