@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,27 @@ from hashmatch.kernels.code_index import METHODS, CodeIndex, Triple
 Codes = NDArray[np.uint8]
 NATIVE = [item.name for item in kernels.implementations() if item.available and item.name != "numpy"]
 WAYS = ("auto", *METHODS)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def threads_for_little_work() -> Iterator[None]:
+    """Small lists would be searched by one thread, whatever is asked for."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(code_index, "_WORTH_THREADS", 0)
+        yield
+
+
+def test_little_work_is_one_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    codes = random(1000, 32, 1)
+    index = CodeIndex(codes, tables(codes))
+    started = []
+    original = code_index._on_threads
+    monkeypatch.setattr(code_index, "_on_threads", lambda *a: started.append(a[2]) or original(*a))
+    for worth, expected in ((1e12, set()), (0, {2})):
+        monkeypatch.setattr(code_index, "_WORTH_THREADS", worth)
+        for way in ("flat", "ring by query"):
+            index.range_search(codes[:100], 31, threads=2, method=way, implementation=NATIVE[0])
+        assert set(started) == expected
 
 
 def tables(codes: Codes) -> list[Codes]:
