@@ -54,8 +54,8 @@ format: $(VENV)/.dev         ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(VENV)/.test         ## write CLI.md from the program
-	HASHMATCH_WRITE_DOCS=1 $(BIN)/python -m pytest -q tests/test_docs.py -k cli_reference
+docs: $(VENV)/.test         ## write CLI.md from the program, and the tables of READMEs from committed results
+	HASHMATCH_WRITE_DOCS=1 $(BIN)/python -m pytest -q tests/test_docs.py -k "cli_reference or committed_results"
 
 bench: $(VENV)/.test         ## run every benchmark and write its figures; see benchmarks/README.md
 	$(BIN)/python benchmarks/run_all.py

@@ -17,6 +17,8 @@ import click
 import pytest
 
 from hashmatch import HashList, algorithms
+from hashmatch.bench.result import read_document
+from hashmatch.bench.table import brief
 from hashmatch.cli import VERBS, cli
 from hashmatch.errors import EXIT_CODES
 from hashmatch.lists.entry import Entry
@@ -57,6 +59,25 @@ def test_cli_reference_is_current() -> None:
     if os.environ.get("HASHMATCH_WRITE_DOCS"):
         path.write_text(command_help(), encoding="utf-8")
     assert path.read_text(encoding="utf-8").split() == command_help().split(), "run `make docs`"
+
+
+#: Where a document shows the table of committed results: what `hashmatch bench show --brief PATH` prints.
+SHOWN = re.compile(r"(<!-- hashmatch bench show --brief (\S+) -->\n)(.*?)(<!-- end -->\n)", re.DOTALL)
+
+
+@pytest.mark.parametrize("name", ["README.md", "benchmarks/README.md"])
+def test_tables_of_figures_come_from_committed_results(name: str) -> None:
+    path = ROOT / name
+    text = path.read_text(encoding="utf-8")
+    made = SHOWN.sub(lambda found: found[1] + "\n".join(["", *shown_table(ROOT / found[2]), "", found[4]]), text)
+    if os.environ.get("HASHMATCH_WRITE_DOCS"):
+        path.write_text(made, encoding="utf-8")
+    assert SHOWN.search(text)
+    assert path.read_text(encoding="utf-8") == made, "run `make docs`"
+
+
+def shown_table(path: Path) -> list[str]:
+    return list(brief(read_document(path)))
 
 
 def test_match_names_every_format() -> None:
