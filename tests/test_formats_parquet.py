@@ -26,6 +26,7 @@ from hashmatch.errors import HashMatchError, InputError, RecordError, UsageError
 from hashmatch.lists import arrow
 from hashmatch.lists.entry import Entry, Opinion
 from hashmatch.lists.formats import FORMATS, Limits, open_entries
+from hashmatch.lists.parquet_footer import Chunk, page_bytes, read_footer
 
 _SHAKE = hashlib.shake_256(b"messages").digest
 MD5, SHA1, PDQ = _SHAKE(16)[-16:], _SHAKE(40)[-20:], _SHAKE(240)[-32:]
@@ -472,6 +473,80 @@ def test_a_row_count_that_lies(read: Any) -> None:
         else:
             assert len(records) == 3
     assert changed >= 1
+
+
+def page_head(kind: int, unpacked: int, packed: int, values: int | None = None, *, field: int = 5) -> bytes:
+    """A page's head in Thrift's compact protocol; ``field`` 5 or 8 has the number of values."""
+
+    def number(value: int) -> bytes:
+        value, made = value << 1, b""
+        while value > 0x7F:
+            made, value = made + bytes([value & 0x7F | 0x80]), value >> 7
+        return b"\x15" + made + bytes([value])
+
+    head = number(kind) + number(unpacked) + number(packed)
+    if values is not None:
+        head += bytes([(field - 3) << 4 | 12]) + number(values) + b"\0"
+    return head + b"\0"
+
+
+class TestPages:
+    """The heads of pages are judged before pyarrow takes the memory that they ask for."""
+
+    def chunk(self, data: bytes, values: int) -> Chunk:
+        return Chunk(6, frozenset({0}), 4, len(data), len(data), values)
+
+    def held(self, data: bytes, values: int, *, behind: bytes = b"") -> int:
+        return page_bytes(self.chunk(data, values), io.BytesIO(b"PAR1" + data + behind))
+
+    def test_the_largest_page_and_the_dictionary(self) -> None:
+        data = page_head(2, 300, 20) + bytes(20) + page_head(0, 50, 10, 4) + bytes(10)
+        data += page_head(3, 70, 90, 5, field=8) + bytes(90) + page_head(0, 60, 6, 1) + bytes(6)
+        assert self.held(data, 10) == 300 + 90
+
+    def test_what_follows_the_last_value_is_not_looked_at(self) -> None:
+        data = page_head(0, 50, 10, 4) + bytes(10)
+        assert self.held(data + b"\xff" * 50, 4) == 50
+        assert self.held(data + b"\xff" * 50, 0) == 0
+        with pytest.raises(RecordError, match="damaged head of a page"):
+            self.held(data + b"\xff" * 50, 5)
+
+    def test_long_statistics(self) -> None:
+        text = b"x" * 100_000
+        statistics = b"\x1c\x18" + b"\xa0\x8d\x06" + text + b"\0"
+        head = page_head(0, 50, 10, 4)
+        data = head[:-2] + b"\x4c" + statistics[1:] + b"\0\0" + bytes(10)
+        assert self.held(data, 4) == 50
+
+    @pytest.mark.parametrize("packed", [200, 1 << 20, (1 << 31) - 1])
+    def test_pages_beyond_their_column(self, packed: int) -> None:
+        data = page_head(0, 50, packed, 4) + bytes(10)
+        with pytest.raises(RecordError, match=r"found a page of [\d,]+ bytes in a column that has \d+ left"):
+            self.held(data, 4, behind=bytes(1 << 16))
+
+    def test_old_writers_forgot_the_head_of_the_dictionary(self) -> None:
+        data = page_head(0, 50, 100, 4) + bytes(20)
+        assert self.held(data, 4, behind=bytes(90)) == 100
+
+    @pytest.mark.parametrize(
+        "data", [b"", b"\0", b"\x15", b"\x15\0\x15\0\0", b"\x15\0\x15\1\x15\2\0", b"\x1c\0\0"], ids=repr
+    )
+    def test_heads_that_are_none(self, data: bytes) -> None:
+        with pytest.raises(RecordError, match="damaged head of a page"):
+            self.held(data + b"\xff" * (20 - len(data)), 1)
+
+    def test_endless_pages_without_values(self) -> None:
+        with pytest.raises(RecordError, match="over 1,000 pages without a value"):
+            self.held(page_head(0, 0, 0, 0) * 1002, 1)
+
+    def test_pages_over_the_limit(self, read: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        data = parquet_file(SMALL)
+        held = sum(page_bytes(chunk, io.BytesIO(data)) for chunk in read_footer(io.BytesIO(data), 1 << 20).groups[0])
+        monkeypatch.setattr(arrow, "_MAX_PAGES", held)
+        assert read(data)
+        monkeypatch.setattr(arrow, "_MAX_PAGES", held - 1)
+        with pytest.raises(RecordError, match=rf"found pages of {held:,} bytes .* row group 1; .* smaller pages"):
+            read(data)
 
 
 MEMORY = """

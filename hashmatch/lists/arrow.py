@@ -3,7 +3,8 @@
 What comes from such a file is not trusted:
 
 - It is read through an ordinary file object, never mapped: a file that shrinks under us gives an error, not a signal.
-- Before a row group is read, the footer's own figures are held against limits; one read of the file has a limit, too.
+- Before a row group is read, the figures of the footer and of the heads of all pages are held against limits; one read
+  of the file has a limit, too.
 - As many rows are read at once as fit into a budget if each of them held the largest value that the file can repeat at
   no cost: a page of some bytes can stand for a million long texts.
 - Every batch is validated to the last offset and character before its values are looked at.
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hashmatch.errors import RecordError, UsageError, printable
-from hashmatch.lists.parquet_footer import Footer, read_footer
+from hashmatch.lists.parquet_footer import Footer, page_bytes, read_footer
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,6 +39,8 @@ MAGIC_STREAM = b"\xff\xff\xff\xff"
 _MAX_FOOTER = 16 << 20
 _MAX_COLUMNS = 4096
 _MAX_CHUNK = 1 << 30
+#: Bytes of the pages that reading a row group holds at once, one of each column and its dictionary, packed or not.
+_MAX_PAGES = 128 << 20
 _MAX_READ = 256 << 20
 _MAX_WIDTH = 1 << 16
 #: Rows of a batch, and bytes that the largest value of a batch may come to if all its rows have it.
@@ -223,6 +226,7 @@ class _Parquet(Table):
     def __init__(self, path: str, file: _Guarded) -> None:
         footer = read_footer(file, _MAX_FOOTER)
         self._check_figures(footer, file.seek(0, io.SEEK_END))
+        self._check_pages(footer, file)
         file.seek(0)
         options: dict[str, Any] = {
             "memory_map": False,
@@ -252,6 +256,16 @@ class _Parquet(Table):
                         f"found {chunk.unpacked:,} bytes in column {number} of row group {group:,}; expected at most "
                         f"{_MAX_CHUNK:,}: write the file with smaller row groups"
                     )
+
+    @staticmethod
+    def _check_pages(footer: Footer, file: _Guarded) -> None:
+        for group, chunks in enumerate(footer.groups, 1):
+            held = sum(page_bytes(chunk, file) for chunk in chunks)
+            if held > _MAX_PAGES:
+                raise RecordError(
+                    f"found pages of {held:,} bytes that have to be held at once in row group {group:,}; expected at "
+                    f"most {_MAX_PAGES:,}: write the file with smaller pages"
+                )
 
     def _raw_batches(self) -> Iterator[pa.RecordBatch]:
         batches: Iterator[pa.RecordBatch] = self._opened.iter_batches(

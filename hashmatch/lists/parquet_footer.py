@@ -1,8 +1,9 @@
-"""The footer of a Parquet file, read without pyarrow.
+"""The footer of a Parquet file, and the heads of its pages, read without pyarrow.
 
 pyarrow's own objects for a footer end the process where it is damaged in certain ways (an exception of C++ that nobody
-catches, in version 26), and the figures have to be judged before pyarrow acts on them. The footer is Thrift's compact
-protocol; fields that are not needed are passed over. Numbers of fields are from parquet.thrift of the Parquet format.
+catches, in version 26), and the figures have to be judged before pyarrow acts on them: it takes as much memory as the
+head of a page asks for. Both are Thrift's compact protocol; fields that are not needed are passed over. Numbers of
+fields are from parquet.thrift of the Parquet format.
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from hashmatch.errors import RecordError
 
-__all__ = ["MAGIC", "MAGIC_ENCRYPTED", "Chunk", "Footer", "read_footer"]
+__all__ = ["MAGIC", "MAGIC_ENCRYPTED", "Chunk", "Footer", "page_bytes", "read_footer"]
 
 MAGIC = b"PAR1"
 #: Of a file whose footer is encrypted.
@@ -29,6 +30,12 @@ _DICTIONARY_PAGE = 2
 
 #: Bytes in which the head of a page that is a dictionary has room.
 _PAGE_HEAD = 256
+#: Bytes in which any head of a page has room: statistics in it quote values. pyarrow's own limit.
+_MAX_PAGE_HEAD = 16 << 20
+#: Bytes by which old writers said too little of a column's length: they left the head of the dictionary out.
+_OVERHANG = 100
+#: Pages of a column that may hold no value: a dictionary, an index, what a later version of the format may bring.
+_MAX_EMPTY_PAGES = 1000
 #: Levels of structures in one another; the format itself has five.
 _MAX_DEPTH = 16
 
@@ -38,9 +45,11 @@ _WHOLE = (_I16, _I32, _I64)
 #: Field -> the fields that are kept of the structures in it, None for plain values. {} keeps nothing.
 _Wanted = Mapping[int, Any]
 _SCHEMA: _Wanted = {5: None}  # num_children
-_COLUMN: _Wanted = {1: None, 2: None, 6: None, 7: None, 9: None, 11: None}
+_COLUMN: _Wanted = {1: None, 2: None, 5: None, 6: None, 7: None, 9: None, 11: None}
 _ROW_GROUP: _Wanted = {1: {1: None, 3: _COLUMN}, 3: None}
 _FILE: _Wanted = {2: _SCHEMA, 3: None, 4: _ROW_GROUP}
+#: Type, bytes unpacked and packed, and the number of values in both kinds of head that have one.
+_PAGE: _Wanted = {1: None, 2: None, 3: None, 5: {1: None}, 8: {1: None}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +60,17 @@ class Chunk:
         type: the number of its physical type.
         encodings: numbers of the encodings of its pages.
         start: where its first page begins.
+        packed: bytes in the file, heads of pages included.
         unpacked: bytes after decompression.
+        values: how many its pages hold together, nulls included.
     """
 
     type: int
     encodings: frozenset[int]
     start: int
+    packed: int
     unpacked: int
+    values: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +142,61 @@ def _largest_repeat(chunk: Chunk, file: BinaryIO | io.RawIOBase) -> int:
     return _number(head[2]) if head[1] == _DICTIONARY_PAGE else chunk.unpacked
 
 
+def page_bytes(chunk: Chunk, file: BinaryIO | io.RawIOBase) -> int:
+    """Bytes that the pages of a column take while they are read: its dictionary, and its largest page of values.
+
+    Reads the heads of its pages, as far as a reader goes that stops when it has all values.
+
+    Raises:
+        RecordError: a head is damaged, or contradicts the footer or the file.
+    """
+    at, end, seen = chunk.start, chunk.start + chunk.packed, 0
+    dictionary = largest = empty = 0
+    while seen < chunk.values and at < end:
+        page = _page(file, at, end + _OVERHANG)
+        if at + page.length > end + _OVERHANG:
+            raise RecordError(
+                f"found a page of {page.length:,} bytes in a column that has {end - at:,} left; expected a whole "
+                "Parquet file: it may be damaged"
+            )
+        if page.dictionary:
+            dictionary = max(dictionary, page.held)
+        else:
+            largest = max(largest, page.held)
+        seen += page.values
+        at += page.length
+        empty += not page.values
+        if empty > _MAX_EMPTY_PAGES:
+            raise RecordError(f"found over {_MAX_EMPTY_PAGES:,} pages without a value; expected a whole Parquet file")
+    return dictionary + largest
+
+
+class _Page(NamedTuple):
+    """What a page's head says: whether it is a dictionary, bytes with the head, bytes to be held, values."""
+
+    dictionary: bool
+    length: int
+    held: int
+    values: int
+
+
+def _page(file: BinaryIO | io.RawIOBase, at: int, end: int) -> _Page:
+    for room in (_PAGE_HEAD, 1 << 14, _MAX_PAGE_HEAD):
+        file.seek(at)
+        raw = file.read(min(room, end - at)) or b""
+        reader = _Reader(raw)
+        try:
+            head = reader.struct(_PAGE)
+            unpacked, packed = _number(head[2]), _number(head[3])
+            values = _number((head.get(5) or head.get(8) or {}).get(1, 0))
+            return _Page(head[1] == _DICTIONARY_PAGE, reader.at + packed, max(unpacked, packed), values)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            # What is cut short may be longer than what was read.
+            if len(raw) < room or room == _MAX_PAGE_HEAD:
+                raise RecordError("found a damaged head of a page; expected a whole Parquet file") from error
+    raise AssertionError("no room is the last")
+
+
 def _group(group: dict[int, Any], leaves: int, size: int) -> tuple[Chunk, ...]:
     columns = group[1]
     if len(columns) != leaves:
@@ -144,7 +212,8 @@ def _chunk(column: dict[int, Any], size: int) -> Chunk:
     start = min(start, _number(fields[11]) or start) if 11 in fields else start
     if start + packed > size:
         raise RecordError("found a column that goes beyond the end; expected a whole Parquet file: it may be cut short")
-    return Chunk(_number(fields[1]), frozenset(fields[2]), start, _number(fields[6]))
+    unpacked, values = _number(fields[6]), _number(fields[5])
+    return Chunk(_number(fields[1]), frozenset(fields[2]), start, packed, unpacked, values)
 
 
 def _number(value: Any) -> int:
@@ -159,6 +228,11 @@ class _Reader:
     def __init__(self, raw: bytes) -> None:
         self._raw = raw
         self._at = 0
+
+    @property
+    def at(self) -> int:
+        """Bytes read so far."""
+        return self._at
 
     def _varint(self) -> int:
         value = shift = 0
