@@ -24,6 +24,7 @@ from test_formats_messages import quoted
 
 from hashmatch.errors import HashMatchError, InputError, RecordError, UsageError
 from hashmatch.lists import arrow
+from hashmatch.lists.arrow_messages import Unpacked, unpacked_bytes
 from hashmatch.lists.entry import Entry, Opinion
 from hashmatch.lists.formats import FORMATS, Limits, open_entries
 from hashmatch.lists.parquet_footer import Chunk, page_bytes, read_footer
@@ -547,6 +548,92 @@ class TestPages:
         monkeypatch.setattr(arrow, "_MAX_PAGES", held - 1)
         with pytest.raises(RecordError, match=rf"found pages of {held:,} bytes .* row group 1; .* smaller pages"):
             read(data)
+
+
+LONG = {"md5": [bytes([row]) * 16 for row in range(100)], "note": ["x" * 3_000_000] * 100}
+
+
+class TestUnpacked:
+    """What compressed buffers ask for is judged before pyarrow unpacks them."""
+
+    def asked(self, data: bytes) -> Unpacked:
+        return unpacked_bytes(io.BytesIO(data), 8 if data.startswith(b"ARROW1") else 0)
+
+    @pytest.mark.parametrize("new", [pa.ipc.new_file, pa.ipc.new_stream], ids=["file", "stream"])
+    @pytest.mark.parametrize("compression", ["lz4", "zstd"])
+    def test_a_small_file_that_stands_for_much(
+        self, tmp_path: Path, read: Any, new: Callable[..., Any], compression: str
+    ) -> None:
+        file, batch = io.BytesIO(), pa.record_batch(LONG)
+        with new(file, batch.schema, options=pa.ipc.IpcWriteOptions(compression=compression)) as writer:
+            writer.write_batch(batch)
+        data = file.getvalue()
+        assert len(data) < 2_000_000
+        assert self.asked(data).batch > 300_000_000
+        with pytest.raises(RecordError, match=r"found a batch of 30\d,\d{3},\d{3} bytes .* smaller batches"):
+            read(data)
+        path = tmp_path / "x.arrow"
+        path.write_bytes(data)
+        records, peak = peak_of(path)
+        assert records == 0
+        assert peak < 60
+
+    @pytest.mark.parametrize("form", [arrow_file, arrow_stream], ids=["file", "stream"])
+    def test_the_limit_is_inclusive(
+        self, read: Any, monkeypatch: pytest.MonkeyPatch, form: Callable[..., bytes]
+    ) -> None:
+        data = form(SMALL, "zstd")
+        asked = sum(self.asked(data))
+        assert asked > 0
+        monkeypatch.setattr(arrow, "_MAX_UNPACKED", asked)
+        assert read(data) == read(form(SMALL))
+        monkeypatch.setattr(arrow, "_MAX_UNPACKED", asked - 1)
+        with pytest.raises(RecordError, match="smaller batches"):
+            read(data)
+
+    def test_what_is_not_compressed_asks_for_nothing(self) -> None:
+        assert self.asked(arrow_file(SMALL)) == self.asked(arrow_stream(SMALL)) == (0, 0)
+
+    def test_dictionaries_are_added_up(self) -> None:
+        words = [pa.array([text * 1000]) for text in "ab"]
+        batches = [
+            pa.record_batch({"note": pa.DictionaryArray.from_arrays(pa.array([0], pa.int32()), w)}) for w in words
+        ]
+        file = io.BytesIO()
+        with pa.ipc.new_stream(file, batches[0].schema, options=pa.ipc.IpcWriteOptions(compression="lz4")) as writer:
+            for batch in batches:
+                writer.write_batch(batch)
+        found = self.asked(file.getvalue())
+        assert 2000 <= found.dictionaries < 2100
+        assert found.batch < 100
+
+    def test_damage_anywhere_is_told_or_passed_over(self) -> None:
+        data = arrow_stream({"md5": SMALL["md5"]}, "zstd")
+        refused = 0
+        for at in range(len(data)):
+            for value in (0, 0x7F, 0x80, 0xFF):
+                spoiled = data[:at] + bytes([value]) + data[at + 1 :]
+                try:
+                    self.asked(spoiled)
+                except RecordError:
+                    refused += 1
+            try:
+                self.asked(data[:at])
+            except RecordError:
+                refused += 1
+        assert refused
+
+    @pytest.mark.parametrize("zeros", [8, 16, 56])
+    def test_zeros_after_the_mark_of_a_file(self, read: Any, zeros: int) -> None:
+        """Other writers align the first message to 64 bytes."""
+        data = arrow_file(SMALL)
+        assert read(data[:8] + bytes(zeros) + data[8:]) == read(data)
+
+    def test_the_footer_of_a_file_that_was_cut(self, read: Any) -> None:
+        data = arrow_file(SMALL)
+        for cut in (data[:-1], data[:-6], data[:9]):
+            with pytest.raises(RecordError, match="found no footer at the end"):
+                read(cut)
 
 
 MEMORY = """

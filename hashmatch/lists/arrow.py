@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hashmatch.errors import RecordError, UsageError, printable
+from hashmatch.lists.arrow_messages import unpacked_bytes
 from hashmatch.lists.parquet_footer import Footer, page_bytes, read_footer
 
 if TYPE_CHECKING:
@@ -42,10 +43,15 @@ _MAX_CHUNK = 1 << 30
 #: Bytes of the pages that reading a row group holds at once, one of each column and its dictionary, packed or not.
 _MAX_PAGES = 128 << 20
 _MAX_READ = 256 << 20
+#: Bytes that the compressed buffers of an Arrow batch unpack to, with those of all dictionaries.
+_MAX_UNPACKED = 128 << 20
 _MAX_WIDTH = 1 << 16
 #: Rows of a batch, and bytes that the largest value of a batch may come to if all its rows have it.
 _BATCH_ROWS = 4096
 _BATCH_BYTES = 32 << 20
+
+#: Zeros fill up after the mark of an Arrow file to a multiple of 8 bytes; some writers go on to 64.
+_FILLED, _MOST_FILLED = 8, 64
 
 #: What pyarrow raises over damage beside its own exceptions.
 _DAMAGE = (OSError, ValueError, LookupError, TypeError, ArithmeticError, MemoryError, NotImplementedError)
@@ -185,8 +191,10 @@ class Table:
                 if batch is None:
                     break
                 batch.validate(full=True)
-            for start in range(0, batch.num_rows, _BATCH_ROWS):
-                part = batch.slice(start, _BATCH_ROWS)
+            # Values of Python are made for some of the rows at a time, few where rows are long.
+            rows = max(1, min(_BATCH_ROWS, batch.num_rows * _BATCH_BYTES // max(1, batch.nbytes)))
+            for start in range(0, batch.num_rows, rows):
+                part = batch.slice(start, rows)
                 with _damage(self.path, done + 1):
                     columns = [_values(column) for column in part.columns]
                 yield columns
@@ -274,17 +282,15 @@ class _Parquet(Table):
         return batches
 
 
-class _ArrowFile(Table):
-    def __init__(self, path: str, file: _Guarded) -> None:
-        self._opened = _pyarrow().ipc.open_file(file, options=_ipc_options())
-        super().__init__(path, file, self._opened.schema, None)
-
-    def _raw_batches(self) -> Iterator[pa.RecordBatch]:
-        return (self._opened.get_batch(number) for number in range(self._opened.num_record_batches))
-
-
 class _ArrowStream(Table):
-    def __init__(self, path: str, file: _Guarded) -> None:
+    def __init__(self, path: str, file: _Guarded, start: int = 0) -> None:
+        asked = unpacked_bytes(file, start)
+        if sum(asked) > _MAX_UNPACKED:
+            raise RecordError(
+                f"found a batch of {asked.batch:,} bytes when unpacked, and dictionaries of {asked.dictionaries:,}; "
+                f"expected at most {_MAX_UNPACKED:,} together: write the file with smaller batches"
+            )
+        file.seek(start)
         self._opened = _pyarrow().ipc.open_stream(file, options=_ipc_options())
         super().__init__(path, file, self._opened.schema, None)
 
@@ -298,6 +304,21 @@ class _ArrowStream(Table):
         # The mark of the end is optional in the format. A file that was cut between two batches has none, either.
         if self._file.tell() == before:
             raise RecordError("found the end of the file without the mark of the end; expected a whole Arrow stream")
+
+
+class _ArrowFile(_ArrowStream):
+    """A stream between the mark of a file and its footer, and it is read as one: in the order in which it stands."""
+
+    def __init__(self, path: str, file: _Guarded) -> None:
+        size = file.seek(0, io.SEEK_END)
+        file.seek(max(0, size - len(MAGIC_ARROW)))
+        if size < 2 * len(MAGIC_ARROW) + 4 or file.read(len(MAGIC_ARROW)) != MAGIC_ARROW:
+            raise RecordError("found no footer at the end; expected a whole Arrow file: it may be cut short")
+        file.seek(0)
+        head, start = file.read(_MOST_FILLED), _FILLED
+        while start < _MOST_FILLED and head[start : start + _FILLED] == bytes(_FILLED):
+            start += _FILLED
+        super().__init__(path, file, start)
 
 
 def _ipc_options() -> Any:
