@@ -628,6 +628,14 @@ def test_show_refuses_what_has_no_times(cmd: Callable[..., Any], tmp_path: Path,
         assert done.out == ""
 
 
+def test_show_refuses_documents_of_other_figures(cmd: Callable[..., Any]) -> None:
+    for name in ("figures/accuracy.json", "instructions.json"):
+        done = cmd("bench", "show", ROOT / "benchmarks" / name)
+        assert done.code == 3
+        assert "has no times; expected what" in done.err
+        assert done.out == ""
+
+
 def test_ratios_have_three_digits_and_no_exponent() -> None:
     assert [table._three(value) for value in (0.01234, 1.5, 99.96, 123.4, 12345.6, 1234567)] == [
         "0.0123",

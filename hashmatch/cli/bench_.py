@@ -148,10 +148,15 @@ def show_command(document: Path, brief: bool) -> int:
     Without --brief it is what `hashmatch bench run` printed. README's table is `--brief` of `benchmarks/bench.json`.
     """
     from hashmatch.bench import table
-    from hashmatch.bench.result import read_document
+    from hashmatch.bench.result import read_document, sides
     from hashmatch.errors import BenchmarkDamagedError
 
     read = read_document(document)
+    if next(sides(read), None) is None:
+        raise BenchmarkDamagedError(
+            f"{document}: has no times; expected what `hashmatch bench run --json` writes: scripts of benchmarks/ "
+            "print the figures of their own documents"
+        )
     try:
         shown = list((table.brief if brief else table.lines)(read))
     except (KeyError, TypeError, ValueError, AttributeError) as error:
