@@ -44,8 +44,9 @@ def of_number(entry: type, mask: bytes, categories: list, number: int, version: 
 
 
 _APPLY = """
-import json, resource, sys, time
+import json, sys, time
 from hashmatch import HashList
+from hashmatch.bench.machine import peak_bytes
 known, delta, target = sys.argv[1:4]
 start = time.perf_counter()
 with HashList.open(known) as opened:
@@ -56,7 +57,7 @@ with HashList.open(known) as opened:
     snapshot = opened.snapshot
 print(json.dumps({
     "apply": applied - start, "compile": compiled - applied, "snapshot": snapshot,
-    "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    "peak": peak_bytes(),
 }))
 """
 

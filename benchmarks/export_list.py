@@ -25,30 +25,32 @@ BAR = 100_000
 
 # In a process of its own, on one core, so that peak memory and processor time are the export's alone.
 _EXPORT = """
-import json, os, resource, sys, time
+import json, os, sys, time
 if hasattr(os, "sched_setaffinity"):
     os.sched_setaffinity(0, {(os.cpu_count() or 1) - 1})
 from hashmatch import HashList
+from hashmatch.bench.machine import peak_bytes
 from hashmatch.lists.writers import WRITERS, WriteOptions, export
 wall, cpu = time.perf_counter(), time.process_time()
 with HashList.open(sys.argv[1], read_only=True) as known, open(sys.argv[2], "wb") as out:
     account = export(known.entries, WRITERS[sys.argv[3]], out.write, WriteOptions(include_hashes=True))
 print(json.dumps({
     "written": account.written, "bytes": account.bytes, "wall": time.perf_counter() - wall,
-    "cpu": time.process_time() - cpu, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    "cpu": time.process_time() - cpu, "peak": peak_bytes(),
 }))
 """
 _READ = """
-import json, os, resource, sys, time
+import json, os, sys, time
 if hasattr(os, "sched_setaffinity"):
     os.sched_setaffinity(0, {(os.cpu_count() or 1) - 1})
+from hashmatch.bench.machine import peak_bytes
 from hashmatch.lists.formats import open_entries
 cpu = time.process_time()
 with open_entries(sys.argv[1], sys.argv[2]) as reading:
     count = sum(1 for _ in reading)
 print(json.dumps({
     "read": count, "cpu": time.process_time() - cpu,
-    "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    "peak": peak_bytes(),
 }))
 """
 

@@ -24,7 +24,7 @@ from _stamp import show_stamp
 BAR_ROWS, BAR_BYTES = 300_000, 400_000_000
 
 _ONE_CORE = """
-import hashlib, json, os, resource, sqlite3, sys, time
+import hashlib, json, os, sqlite3, sys, time
 if hasattr(os, "sched_setaffinity"):
     os.sched_setaffinity(0, {int(sys.argv[1])})
 """
@@ -32,13 +32,14 @@ if hasattr(os, "sched_setaffinity"):
 # In a process of its own, on one core, so that peak memory and processor time are the import's alone.
 _IMPORT = """
 from hashmatch import HashList
+from hashmatch.bench.machine import peak_bytes
 wall, cpu = time.perf_counter(), time.process_time()
 with HashList.open(sys.argv[2], create=True, role="known-good") as known:
     summary = known.import_file(sys.argv[3], "NSRL")
 print(json.dumps({
     "rows": summary.records, "added": summary.added, "unchanged": summary.unchanged, "hashless": summary.hashless,
     "wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu,
-    "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    "peak": peak_bytes(),
 }))
 """
 

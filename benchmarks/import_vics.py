@@ -30,20 +30,21 @@ SAMPLE = 20_000
 
 # In a process of its own, on one core, so that peak memory and processor time are the import's alone.
 _IMPORT = """
-import json, os, resource, sys, time
+import json, os, sys, time
 if hasattr(os, "sched_setaffinity"):
     os.sched_setaffinity(0, {int(sys.argv[3])})
 if sys.argv[4] == "plain":
     sys.modules["msgspec"] = None
     os.environ["HASHMATCH_KERNELS"] = "numpy"
 from hashmatch import HashList
+from hashmatch.bench.machine import peak_bytes
 wall, cpu = time.perf_counter(), time.process_time()
 with HashList.open(sys.argv[1], create=True) as known:
     summary = known.import_file(sys.argv[2], "VICS", skip_invalid=True)
 print(json.dumps({
     "media": summary.records, "added": summary.added, "unchanged": summary.unchanged, "invalid": summary.invalid,
     "notes": summary.notes, "wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu,
-    "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    "peak": peak_bytes(),
 }))
 """
 

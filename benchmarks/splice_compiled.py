@@ -29,6 +29,7 @@ from _stamp import show_stamp
 from numpy.typing import NDArray
 
 from hashmatch.algorithms import ALGORITHMS
+from hashmatch.bench.machine import peak_bytes
 from hashmatch.index.build import HashColumn, Rows, write_compiled
 from hashmatch.index.compiled import CompiledList
 from hashmatch.index.splice import splice_compiled
@@ -95,26 +96,17 @@ def step(what: str, folder: Path, rows: int, changes: int) -> None:
         new = rows_of(inserted, rows)
         # An entry that replaces another has its place: behind the entry one below it, whether that stays or not.
         before = np.searchsorted(former, inserted)
-        before_rss = _peak()
+        before_rss = peak_bytes()
         start = time.perf_counter()
         with CompiledList.open(folder / "former.hmx") as opened:
             splice_compiled(opened, folder / "spliced.hmx", removed, new, before, snapshot=bytes(32), **NAMES)
     else:
         entries = former if what == "former" else np.union1d(np.delete(former, removed), inserted)
         everything = rows_of(entries, rows)
-        before_rss = _peak()
+        before_rss = peak_bytes()
         start = time.perf_counter()
         write_compiled(folder / f"{what}.hmx", everything, snapshot=bytes(32), **NAMES)
-    print(json.dumps({"seconds": time.perf_counter() - start, "before": before_rss, "peak": _peak()}))
-
-
-def _peak() -> int:
-    """Peak bytes of this process's memory, pages of mapped files among them."""
-    try:
-        import resource
-    except ImportError:
-        return 0
-    return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) * 1024
+    print(json.dumps({"seconds": time.perf_counter() - start, "before": before_rss, "peak": peak_bytes()}))
 
 
 def run(what: str, folder: Path, rows: int, changes: int) -> dict[str, float]:

@@ -637,16 +637,12 @@ class TestUnpacked:
 
 
 MEMORY = """
-import os, re, sys
+import sys
+from hashmatch.bench.machine import peak_bytes
 from hashmatch.lists.formats import open_entries
 from hashmatch.errors import RecordError
-def peak():
-    if os.path.exists("/proc/self/status"):  # what getrusage says begins with what the parent held
-        return int(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1])
-    import resource
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 import pyarrow.parquet
-before = peak()
+before = peak_bytes()
 count = 0
 try:
     with open_entries(sys.argv[1]) as reading:
@@ -654,7 +650,7 @@ try:
             count += 1
 except RecordError as error:
     print(error, file=sys.stderr)
-print(count, (peak() - before) // 1024)
+print(count, (peak_bytes() - before) >> 20)
 """
 
 

@@ -40,12 +40,12 @@ MAGIC_STREAM = b"\xff\xff\xff\xff"
 _MAX_FOOTER = 16 << 20
 _MAX_COLUMNS = 4096
 _MAX_CHUNK = 1 << 30
+_MAX_READ = 256 << 20
+_MAX_WIDTH = 1 << 16
 #: Bytes of the pages that reading a row group holds at once, one of each column and its dictionary, packed or not.
 _MAX_PAGES = 128 << 20
-_MAX_READ = 256 << 20
 #: Bytes that the compressed buffers of an Arrow batch unpack to, with those of all dictionaries.
 _MAX_UNPACKED = 128 << 20
-_MAX_WIDTH = 1 << 16
 #: Rows of a batch, and bytes that the largest value of a batch may come to if all its rows have it.
 _BATCH_ROWS = 4096
 _BATCH_BYTES = 32 << 20

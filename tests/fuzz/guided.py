@@ -36,6 +36,8 @@ if __name__ == "__main__":
 from fuzz.mutate import shaped  # noqa: E402
 from fuzz.probes import Probes, install  # noqa: E402
 
+from hashmatch.bench import machine  # noqa: E402
+
 if TYPE_CHECKING:
     from fuzz.target import Target
 
@@ -154,7 +156,7 @@ def fuzz(
         "seconds": round(time.monotonic() - started, 1),
         "cpu_seconds": round(time.process_time() - used, 1),
         "slowest_case": round(slowest, 3),
-        "peak_mb": _peak(),
+        "peak_mb": machine.peak_bytes() >> 20,
     }
 
 
@@ -199,19 +201,6 @@ def _alarm(seconds: float) -> None:
 
 def _ring(*_: object) -> None:
     raise TimeoutError(f"more than {_PATIENCE} seconds")
-
-
-def _peak() -> int:
-    """Most MB that this program held. (What getrusage says begins with what the parent held then.)"""
-    status = Path("/proc/self/status")
-    if status.exists():
-        return int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text(encoding="ascii", errors="replace"))[1]) >> 10
-    try:
-        import resource
-    except ImportError:  # no such figure on Windows
-        return 0
-    # Kilobytes, but bytes on macOS.
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1 << 20 if sys.platform == "darwin" else 1 << 10)
 
 
 def _bound_memory() -> None:
